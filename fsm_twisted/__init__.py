@@ -1,0 +1,1 @@
+"""A Kubernetes Ingress controller and its data plane on Twisted."""

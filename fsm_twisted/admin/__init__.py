@@ -1,0 +1,1 @@
+"""The admin port: health first, later metrics and the dashboard."""

@@ -1,0 +1,1 @@
+"""Inventory to snapshot and findings: total, deterministic, pure."""

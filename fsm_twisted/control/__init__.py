@@ -1,0 +1,1 @@
+"""Coalesce changes, compile, publish."""

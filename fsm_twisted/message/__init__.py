@@ -1,0 +1,1 @@
+"""HTTP semantics as values, for both codecs: fields, authority, target, heads, framing."""

@@ -1,0 +1,1 @@
+"""What Kubernetes said: Ingress, IngressClass, Service, EndpointSlice, Secret as frozen values."""

@@ -1,0 +1,1 @@
+"""One exchange: downstream, upstream, pool, local replies, tunnel."""

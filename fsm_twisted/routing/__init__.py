@@ -1,0 +1,1 @@
+"""Which route a request takes: host, path, rewrite, server name."""

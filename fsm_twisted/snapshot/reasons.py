@@ -1,0 +1,231 @@
+"""
+The one registry of codes: why we answered ourselves, and what the compiler has found.
+
+Replies carry fixed text, and nothing of a request is ever echoed (D12). The tables in
+docs/reason-codes.md are made from here.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+
+class Severity(Enum):
+    """How bad a finding is: an ERROR means that something the user asked for is not served."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@attrs.frozen
+class ReplyReason:
+    """Why the proxy itself answered: a code, the status and the fixed text of the body."""
+
+    code: str
+    status: int
+    text: str
+    meaning: str
+
+
+@attrs.frozen
+class FindingReason:
+    """What kind of problem an object has, and how a person mends it."""
+
+    code: str
+    severity: Severity
+    meaning: str
+    remedy: str
+
+
+def _replies(*rows: tuple[str, int, str, str]) -> dict[str, ReplyReason]:
+    return {row[0]: ReplyReason(*row) for row in rows}
+
+
+REPLIES = _replies(
+    ("no_route", 404, "Service Not Found", "no Ingress has a matching host and path"),
+    ("no_endpoints", 503, "No Endpoints", "the Service has no endpoint that is ready"),
+    (
+        "no_service",
+        503,
+        "Service Unavailable",
+        "the Ingress names a Service or port that is not there",
+    ),
+    ("bad_request", 400, "Bad Request", "the request is not valid HTTP/1.1"),
+    (
+        "bad_host",
+        400,
+        "Bad Request",
+        "Host is missing, repeated, malformed or differs from the target",
+    ),
+    ("bad_target", 400, "Bad Request", "the request target is malformed or has a dot segment"),
+    ("bad_framing", 400, "Bad Request", "the body's length is ambiguous or malformed"),
+    ("method_refused", 405, "Method Not Allowed", "CONNECT and TRACE are not forwarded"),
+    ("coding_unknown", 501, "Not Implemented", "a Transfer-Encoding other than chunked"),
+    ("version_unknown", 505, "HTTP Version Not Supported", "a major version other than 1"),
+    ("target_too_long", 414, "URI Too Long", "the request line is over the limit"),
+    (
+        "head_too_large",
+        431,
+        "Request Header Fields Too Large",
+        "the head or its field count is over the limit",
+    ),
+    ("body_too_large", 413, "Content Too Large", "the body is over the limit"),
+    ("expectation_unknown", 417, "Expectation Failed", "an Expect other than 100-continue"),
+    ("request_timeout", 408, "Request Timeout", "head or body did not arrive in time"),
+    (
+        "https_required",
+        403,
+        "Forbidden",
+        "plain HTTP on a TLS host, with --plain-http-on-tls-hosts=forbid",
+    ),
+    ("https_redirect", 308, "Permanent Redirect", "plain HTTP on a TLS host"),
+    ("connect_failed", 502, "Bad Gateway", "no endpoint accepted a connection"),
+    ("connect_timeout", 504, "Gateway Timeout", "no endpoint accepted a connection in time"),
+    ("upstream_closed", 502, "Bad Gateway", "the endpoint closed before a whole response head"),
+    ("upstream_invalid", 502, "Bad Gateway", "the endpoint's response is not valid HTTP/1.1"),
+    ("upstream_timeout", 504, "Gateway Timeout", "the endpoint was silent for too long"),
+    ("draining", 503, "Service Unavailable", "the proxy is stopping"),
+    (
+        "unprotected",
+        503,
+        "Service Unavailable",
+        "a security setting of the Ingress cannot be honoured",
+    ),
+    ("internal_error", 500, "Internal Server Error", "a fault of the proxy; see its log"),
+)
+
+
+def _findings(*rows: tuple[str, Severity, str, str]) -> dict[str, FindingReason]:
+    return {row[0]: FindingReason(*row) for row in rows}
+
+
+_E, _W = Severity.ERROR, Severity.WARNING
+
+FINDINGS = _findings(
+    (
+        "file_unreadable",
+        _E,
+        "a manifest file cannot be read or parsed",
+        "mend the file at the line named",
+    ),
+    (
+        "object_invalid",
+        _E,
+        "an object does not have the shape of its kind",
+        "mend the field named",
+    ),
+    (
+        "path_invalid",
+        _E,
+        "a path or pathType cannot be used",
+        "begin the path with '/', use Exact, Prefix or ImplementationSpecific",
+    ),
+    (
+        "host_invalid",
+        _E,
+        "a host is not a DNS name or *.name",
+        "write a lower-case DNS name, '*.' only in front",
+    ),
+    (
+        "service_missing",
+        _E,
+        "the Service does not exist",
+        "create the Service in the Ingress's namespace, or name another",
+    ),
+    ("port_missing", _E, "the Service has no such port", "name one of the Service's ports"),
+    (
+        "service_external",
+        _E,
+        "ExternalName Services are not followed",
+        "use a Service with endpoints",
+    ),
+    ("backend_unsupported", _E, "a backend that is not a Service", "name a Service"),
+    ("no_endpoints", _W, "the Service has no ready endpoint", "look at its pods and its selector"),
+    (
+        "claim_lost",
+        _E,
+        "an older Ingress has the same host and path",
+        "remove one of the two, or change host or path",
+    ),
+    (
+        "claim_repeated",
+        _W,
+        "the Ingress has the same host and path twice",
+        "remove one of the two",
+    ),
+    (
+        "default_backend_lost",
+        _W,
+        "an older Ingress already is the default backend",
+        "remove one of the two",
+    ),
+    ("class_unknown", _W, "the IngressClass does not exist", "create it, or name an existing one"),
+    (
+        "annotation_unknown",
+        _W,
+        "an annotation of ours that does not exist",
+        "see docs/annotations.md for the names",
+    ),
+    (
+        "annotation_invalid",
+        _E,
+        "the value of an annotation cannot be used; its default is",
+        "use one of the values named",
+    ),
+    (
+        "rewrite_incomplete",
+        _E,
+        "only one annotation of the rewrite pair is set",
+        "set rewrite-target-from and rewrite-target-to",
+    ),
+    (
+        "rewrite_invalid",
+        _E,
+        "the rewrite cannot be used; the path is forwarded as sent",
+        "mend the pattern (RE2) or the template",
+    ),
+    (
+        "secret_missing",
+        _E,
+        "the Secret does not exist; the default certificate answers",
+        "create it in the Ingress's namespace",
+    ),
+    (
+        "secret_invalid",
+        _E,
+        "the Secret is no usable certificate; the default certificate answers",
+        "make it with kubectl create secret tls",
+    ),
+    (
+        "secret_foreign",
+        _E,
+        "spec.tls may not name a Secret of another namespace",
+        "copy the Secret into the Ingress's namespace",
+    ),
+    (
+        "certificate_expired",
+        _W,
+        "the certificate has expired; it is served all the same",
+        "renew it",
+    ),
+    (
+        "certificate_not_yet_valid",
+        _W,
+        "the certificate is not valid yet; it is served all the same",
+        "look at the clocks, or renew it",
+    ),
+    (
+        "certificate_not_covering",
+        _W,
+        "the certificate does not cover the host; it is served all the same",
+        "issue one with the host as a subjectAltName",
+    ),
+    (
+        "certificate_lost",
+        _E,
+        "an older Ingress has another certificate for the same host",
+        "use one Secret for the host",
+    ),
+)
