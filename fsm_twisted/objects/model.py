@@ -58,7 +58,7 @@ class PathType(Enum):
 
 @attrs.frozen
 class ServiceBackend:
-    """``IngressServiceBackend``: a Service of the Ingress's namespace and its port, by name or number."""
+    """``IngressServiceBackend``: a Service of the same namespace; port by name or number."""
 
     service: str
     port: str | int
@@ -149,7 +149,7 @@ class Service:
 
 @attrs.frozen
 class EndpointPort:
-    """``EndpointPort``: tied to a ServicePort by its *name*; ``port`` is where the endpoint listens."""
+    """``EndpointPort``: tied to a ServicePort by *name*; ``port`` is the endpoint's own."""
 
     name: str
     port: int
@@ -158,7 +158,7 @@ class EndpointPort:
 
 @attrs.frozen
 class SliceEndpoint:
-    """``Endpoint`` of a slice, its three conditions resolved to booleans as the API document says."""
+    """``Endpoint`` of a slice, its conditions resolved to booleans as the API document says."""
 
     addresses: tuple[str, ...]
     ready: bool = True

@@ -24,7 +24,7 @@ class IngressId:
 
 @attrs.frozen(order=True, cache_hash=True)
 class ServicePortId:
-    """One port of a Service; ``port`` is the port's *number* in the Service, however it was named."""
+    """One port of a Service; ``port`` is its *number* in the Service, however it was named."""
 
     namespace: str
     service: str
@@ -37,7 +37,7 @@ class ServicePortId:
 
 @attrs.frozen(order=True, cache_hash=True)
 class UpstreamId:
-    """An upstream: policies belong to (Ingress, Service port) and never leak to other Ingresses."""
+    """An upstream: policies belong to (Ingress, Service port) and never leak to others."""
 
     ingress: IngressId
     service_port: ServicePortId
