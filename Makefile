@@ -1,0 +1,52 @@
+# One word for each thing that people do here. `make install` comes first by itself.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: help install demo test lint bench fuzz clean
+
+help:
+	@echo "make install   prepare $(VENV) (the other targets do it by themselves)"
+	@echo "make demo      the ingress with the article's applications on 127.0.0.1"
+	@echo "make test      the whole test suite"
+	@echo "make lint      formatting, types, layers, news"
+	@echo "make bench     CPU per request beside nginx and haproxy"
+	@echo "make fuzz      a bounded run of the fuzz targets"
+	@echo "make clean     remove what the targets made, $(VENV) excepted"
+
+install: $(STAMP)
+
+$(STAMP): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed; choose one with: make PYTHON=/path/to/python3"; exit 1; }
+	@test -x $(BIN)/python -a -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) \
+	  || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv"; exit 1; }
+	@echo "installing into $(VENV) (once; up to a minute)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: install
+	@examples/demo.sh
+
+test: install
+	@$(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/towncrier build --draft --version 0 >/dev/null
+
+bench: install
+	$(BIN)/python benchmarks/http.py
+
+fuzz: install
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@for target in tests/fuzz/*_target.py; do echo "$$target"; $(BIN)/python $$target -max_total_time=$${FUZZ_SECONDS:-60} || exit 1; done
+
+clean:
+	rm -rf build dist .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
