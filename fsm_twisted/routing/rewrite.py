@@ -1,0 +1,116 @@
+"""
+The path that an endpoint sees (annotations ``rewrite-target-from`` and ``-to``, D8).
+
+Every non-overlapping match is replaced, found as ECMAScript's global replace finds them: after an
+empty match the search goes on one byte further.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+
+from fsm_twisted.message.target import TargetError, parse_target
+from fsm_twisted.snapshot.rewrite import Found, Pattern, Rewrite, compile_pattern
+
+_REFERENCE: Final = re.compile(rb"\$([&$1-9])")
+
+# One search is linear in the path, but a pattern may begin one at every byte. The product of
+# (instructions and template pieces) x bytes x matches is therefore bounded: about 20 ms at worst,
+# thousands of matches for a path and a pattern as people write them.
+_EFFORT_LIMIT: Final = 20_000_000
+_RESULT_LIMIT_BYTES: Final = 32 * 1024
+
+Piece = bytes | int
+
+
+def compile_rewrite(rewrite: Rewrite) -> Callable[[bytes], bytes | None]:
+    """
+    Return the function from the path as sent, without query, to the path for the endpoint.
+
+    It returns the path itself when nothing matches (and ``*``, which is no path, always). A
+    result without a leading ``/`` gets one.
+
+    It returns None when the result may not be forwarded: it has a dot segment, which only the
+    template can have completed (the path came in without), so forwarding it could lead out of
+    what the route allows; or it is longer than 32 KiB, or the path takes too many replacements.
+    The answer is then ``bad_target``.
+    """
+    pattern = compile_pattern(rewrite.pattern)
+    return PathRewrite(pattern, parse_template(rewrite.template.encode(), pattern.groups))
+
+
+def parse_template(template: bytes, groups: int) -> tuple[Piece, ...]:
+    """
+    Cut *template* into literal bytes and numbers of groups, 0 being the whole match.
+
+    ``$1`` to ``$9`` are groups, ``$&`` is the match, ``$$`` a dollar sign; ``$10`` is ``$1``
+    before a ``0``; any other ``$`` is itself. A group that the pattern does not have is empty.
+    """
+    pieces: list[Piece] = []
+    literals = _REFERENCE.split(template)
+    for literal, reference in zip(literals[::2], [*literals[1::2], b""], strict=True):
+        pieces.append(literal)
+        if reference == b"$":
+            pieces.append(b"$")
+        elif reference == b"&":
+            pieces.append(0)
+        elif reference and int(reference) <= groups:
+            pieces.append(int(reference))
+    return tuple(piece for piece in pieces if piece != b"")
+
+
+@attrs.frozen
+class PathRewrite:
+    """A compiled pattern and the pieces of its template; call it with a path."""
+
+    pattern: Pattern
+    template: tuple[Piece, ...]
+
+    def __call__(self, path: bytes) -> bytes | None:
+        """Return the rewritten path, or None; see `compile_rewrite`."""
+        if path == b"*":
+            return path
+        matches_left = self._most_matches(path)
+        parts: list[bytes] = []
+        size = done = 0
+        for match in self.pattern.finditer(path):
+            start, end = match.span()
+            kept, new = path[done:start], self._expand(match)
+            parts += (kept, new)
+            size += len(kept) + len(new)
+            matches_left -= 1
+            if size > _RESULT_LIMIT_BYTES or matches_left < 0:
+                return None
+            done = end
+        if not parts:
+            return path
+        parts.append(path[done:])
+        return _forwardable(b"".join(parts))
+
+    def _expand(self, match: Found) -> bytes:
+        if len(self.template) == 1 and isinstance(piece := self.template[0], bytes):
+            return piece
+        return b"".join(
+            [piece if isinstance(piece, bytes) else match[piece] or b"" for piece in self.template]
+        )
+
+    def _most_matches(self, path: bytes) -> int:
+        effort = (self.pattern.programsize + len(self.template)) * len(path)
+        return max(1, _EFFORT_LIMIT // max(1, effort))
+
+
+def _forwardable(path: bytes) -> bytes | None:
+    if path[:1] != b"/":
+        path = b"/" + path
+    if len(path) > _RESULT_LIMIT_BYTES:
+        return None
+    if b"/." in path or b"%" in path:
+        try:
+            parse_target(b"GET", path)
+        except TargetError:
+            return None
+    return path

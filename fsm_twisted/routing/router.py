@@ -1,0 +1,92 @@
+"""
+Which route a request takes: host, then path (design decision D7).
+
+Built once for each snapshot. What is found is whatever the caller binds a route to, so a request
+costs a few look-ups of bytes, flat in the number of hosts and paths, and hashes no object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+import attrs
+
+from fsm_twisted.routing.paths import PathTable, as_sent
+from fsm_twisted.snapshot.model import Route, Snapshot
+
+T = TypeVar("T")
+
+
+@attrs.frozen(eq=False)
+class Router(Generic[T]):
+    """
+    The hosts of one snapshot.
+
+    ``exact`` is keyed by host, ``wildcard`` by the name behind ``*.``, which stands for exactly
+    one label (Ingress v1 API, "Hostname wildcards"). ``hostless`` are the rules without host.
+    ``default`` is the default backend of everything else.
+    """
+
+    exact: Mapping[bytes, PathTable[T]]
+    wildcard: Mapping[bytes, PathTable[T]]
+    hostless: PathTable[T] | None
+    default: T | None
+
+    def match(self, host: bytes, path: bytes) -> T | None:
+        """
+        Return what the request leads to, None when nothing answers it (``no_route``).
+
+        The levels of the host are asked in turn, exact, wildcard, host-less; when none of a
+        level's paths matches, the next one is asked. After all of them come the defaults: that of
+        the exact host, of its wildcard, of the snapshot. A default of host-less rules is not
+        asked: those own no host, and the snapshot's default is the oldest claim of all.
+
+        Args:
+            host: Lower-case, without port and trailing dot; ``b""`` when absent.
+            path: As sent, without query; ``b"*"`` for ``OPTIONS *`` (see `PathTable.find`).
+        """
+        own = self.exact.get(host)
+        if own is not None:
+            found = own.find(path)
+            if found is not None:
+                return found
+        wild = None
+        dot = host.find(b".")
+        if dot > 0:
+            wild = self.wildcard.get(host[dot + 1 :])
+            if wild is not None:
+                found = wild.find(path)
+                if found is not None:
+                    return found
+        if self.hostless is not None:
+            found = self.hostless.find(path)
+            if found is not None:
+                return found
+        if own is not None and own.default is not None:
+            return own.default
+        if wild is not None and wild.default is not None:
+            return wild.default
+        return self.default
+
+
+def build_router(snapshot: Snapshot, bind: Callable[[Route], T]) -> Router[T]:
+    """
+    Make the tables of *snapshot*.
+
+    *bind* is called once for each route and default, and gives what `Router.match` returns for
+    it; it must not return None.
+    """
+    exact: dict[bytes, PathTable[T]] = {}
+    wildcard: dict[bytes, PathTable[T]] = {}
+    hostless: PathTable[T] | None = None
+    for pattern, host in snapshot.hosts.items():
+        table = PathTable.build(host, bind)
+        if not pattern:
+            hostless = table
+        elif pattern.startswith("*."):
+            wildcard[as_sent(pattern[2:])] = table
+        else:
+            exact[as_sent(pattern)] = table
+    default = None if snapshot.default is None else bind(snapshot.default)
+    return Router(exact, wildcard, hostless, default)
