@@ -1,1 +1,7 @@
 """Inventory to snapshot and findings: total, deterministic, pure."""
+
+from fsm_twisted.compiler.compile import Compiled, compile_snapshot
+from fsm_twisted.compiler.findings import Finding
+from fsm_twisted.compiler.options import CompilerOptions
+
+__all__ = ["Compiled", "CompilerOptions", "Finding", "compile_snapshot"]

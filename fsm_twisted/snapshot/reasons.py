@@ -161,12 +161,30 @@ FINDINGS = _findings(
         "an older Ingress already is the default backend",
         "remove one of the two",
     ),
+    (
+        "class_missing",
+        _W,
+        "the Ingress names no IngressClass, and none is the default",
+        "set spec.ingressClassName",
+    ),
     ("class_unknown", _W, "the IngressClass does not exist", "create it, or name an existing one"),
     (
         "annotation_unknown",
         _W,
         "an annotation of ours that does not exist",
         "see docs/annotations.md for the names",
+    ),
+    (
+        "annotation_unavailable",
+        _W,
+        "an annotation of FSM that this version does not honour yet",
+        "remove it, or use a version that honours it",
+    ),
+    (
+        "security_unsupported",
+        _E,
+        "a protection is asked for that cannot be given; the Ingress is not served",
+        "remove the annotation if the Ingress may be served without the protection",
     ),
     (
         "annotation_invalid",
@@ -185,6 +203,12 @@ FINDINGS = _findings(
         _E,
         "the rewrite cannot be used; the path is forwarded as sent",
         "mend the pattern (RE2) or the template",
+    ),
+    (
+        "tls_hosts_missing",
+        _W,
+        "spec.tls has no host, nor have the rules; the default certificate answers",
+        "list the hosts of the certificate in spec.tls",
     ),
     (
         "secret_missing",

@@ -1,0 +1,276 @@
+"""
+The one table of annotations: how each is read, and what docs/annotations.md says of it.
+
+Names stand without their prefix (``pipy.ingress.kubernetes.io/``). `LATER` holds those of FSM
+that this version cannot honour yet: where one asks for protection, the Ingress is refused, never
+served unprotected (D6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, Generic, TypeVar
+
+import attrs
+
+from fsm_twisted.compiler.values import (
+    ValueFault,
+    one_of,
+    parse_affinity,
+    parse_boolean,
+    parse_bytes,
+    parse_hash_by,
+    parse_seconds,
+    parse_text,
+)
+from fsm_twisted.snapshot.policy import Affinity, Algorithm, HashBy
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@attrs.frozen
+class Annotation(Generic[T_co]):
+    """
+    One annotation that is honoured.
+
+    ``parse`` raises `ValueFault`; ``default`` holds when the annotation is absent or faulty.
+    The texts are the columns of the documentation.
+    """
+
+    name: str
+    parse: Callable[[str], T_co]
+    default: T_co
+    values: str
+    default_text: str
+    effect: str
+    error: str
+    risk: str
+    example: str
+
+
+class Asked(Enum):
+    """What the value of an annotation that we cannot honour yet asks for."""
+
+    NOTHING = "nothing"
+    COMFORT = "comfort"
+    PROTECTION = "protection"
+
+
+@attrs.frozen
+class LaterAnnotation:
+    """
+    One annotation of FSM that is known but not honoured yet.
+
+    ``asked`` never raises: a value that cannot be read counts as what the annotation is about.
+    """
+
+    name: str
+    asked: Callable[[str], Asked]
+    values: str
+    effect: str
+
+
+_INVALID: Final = "finding `annotation_invalid`, the default holds"
+
+LB_TYPE: Final = Annotation[Algorithm](
+    name="lb-type",
+    parse=one_of(Algorithm),
+    default=Algorithm.ROUND_ROBIN,
+    values="`round-robin`, `hashing`, `least-work`; spelled exactly so",
+    default_text="`round-robin`",
+    effect="how an endpoint of the Service is picked for each request",
+    error=_INVALID,
+    risk="`hashing` behind a proxy that hides client addresses sends everybody to one endpoint",
+    example="hashing",
+)
+HASH_BY: Final = Annotation[HashBy](
+    name="hash-by",
+    parse=parse_hash_by,
+    default=HashBy(),
+    values="`client-ip`, `uri`, `header:NAME`, `cookie:NAME`",
+    default_text="`client-ip`",
+    effect="what `lb-type: hashing` hashes; an endpoint that leaves moves only its own",
+    error=_INVALID,
+    risk="requests without the header or cookie all share one hash",
+    example="header:x-user",
+)
+SESSION_STICKY: Final = Annotation[Affinity](
+    name="session-sticky",
+    parse=parse_affinity,
+    default=Affinity.NONE,
+    values="`yes true 1 on` or `no false 0 off` or empty, in any case (also `t y f n`); `cookie`",
+    default_text="`false`",
+    effect="a client meets the same endpoint again: true by its address, `cookie` by a cookie",
+    error=_INVALID,
+    risk="clients behind one address share one endpoint; `cookie` avoids that",
+    example="true",
+)
+REWRITE_FROM: Final = Annotation[str](
+    name="rewrite-target-from",
+    parse=parse_text,
+    default="",
+    values="a regular expression of RE2",
+    default_text="none",
+    effect="every match in the path is replaced by `rewrite-target-to` after routing; "
+    "the query stays as it is",
+    error="finding `rewrite_incomplete` or `rewrite_invalid`, the path is forwarded as sent",
+    risk="a pattern without `^` replaces matches anywhere in the path",
+    example="^/httpbin/?",
+)
+REWRITE_TO: Final = Annotation[str](
+    name="rewrite-target-to",
+    parse=parse_text,
+    default="",
+    values="visible ASCII without `?` and `#`; `$1` to `$9` a group, `$&` the match, `$$` a `$`",
+    default_text="none",
+    effect="what takes the place of each match; a result without a leading `/` gets one",
+    error="as `rewrite-target-from`",
+    risk="none of its own",
+    example="/",
+)
+_DURATION: Final = "seconds above 0 up to 86400; also `500ms`, `5s`, `5m`, `1h`"
+CONNECT_TIMEOUT: Final = Annotation[float | None](
+    name="proxy-connect-timeout",
+    parse=parse_seconds,
+    default=None,
+    values=_DURATION,
+    default_text="`--connect-timeout`",
+    effect="longest wait for a connection to an endpoint",
+    error=_INVALID,
+    risk="a short one fails while an endpoint is busy",
+    example="5",
+)
+READ_TIMEOUT: Final = Annotation[float | None](
+    name="proxy-read-timeout",
+    parse=parse_seconds,
+    default=None,
+    values=_DURATION,
+    default_text="`--upstream-timeout`",
+    effect="longest silence of an endpoint in a response",
+    error=_INVALID,
+    risk="a long one keeps connections to hung endpoints",
+    example="120",
+)
+SEND_TIMEOUT: Final = Annotation[float | None](
+    name="proxy-send-timeout",
+    parse=parse_seconds,
+    default=None,
+    values=_DURATION,
+    default_text="`--upstream-timeout`",
+    effect="longest time in which an endpoint takes nothing of a request",
+    error=_INVALID,
+    risk="as `proxy-read-timeout`",
+    example="60s",
+)
+BODY_SIZE: Final = Annotation[int | None](
+    name="proxy-body-size",
+    parse=parse_bytes,
+    default=None,
+    values="bytes; also `512k`, `10m`, `1g`; `0` for no limit",
+    default_text="the limit of the options",
+    effect="a request with a larger body gets 413",
+    error=_INVALID,
+    risk="`0` lets a client send without end",
+    example="10m",
+)
+
+ANNOTATIONS: Final[tuple[Annotation[object], ...]] = (
+    LB_TYPE,
+    HASH_BY,
+    SESSION_STICKY,
+    REWRITE_FROM,
+    REWRITE_TO,
+    CONNECT_TIMEOUT,
+    READ_TIMEOUT,
+    SEND_TIMEOUT,
+    BODY_SIZE,
+)
+
+
+def _by_presence(kind: Asked) -> Callable[[str], Asked]:
+    return lambda text: kind if text.strip() else Asked.NOTHING
+
+
+def _by_boolean(kind: Asked, *, asks_when: bool = True) -> Callable[[str], Asked]:
+    def asked(text: str) -> Asked:
+        try:
+            return kind if parse_boolean(text) is asks_when else Asked.NOTHING
+        except ValueFault:
+            return kind
+
+    return asked
+
+
+def _protocol(text: str) -> Asked:
+    match text.upper():
+        case "" | "HTTP":
+            return Asked.NOTHING
+        case "HTTPS" | "GRPCS":
+            return Asked.PROTECTION
+        case _:
+            return Asked.COMFORT
+
+
+_BOOLEAN: Final = "a boolean as `session-sticky`"
+_SECRET_NAME: Final = "`NAME` or `NAMESPACE/NAME` of a Secret"  # noqa: S105 - words, no secret
+
+LATER: Final[tuple[LaterAnnotation, ...]] = (
+    LaterAnnotation(
+        "upstream-ssl-secret", _by_presence(Asked.PROTECTION), _SECRET_NAME, "TLS to the Service"
+    ),
+    LaterAnnotation(
+        "upstream-ssl-verify",
+        _by_boolean(Asked.PROTECTION),
+        _BOOLEAN,
+        "the Service's certificate is checked",
+    ),
+    LaterAnnotation(
+        "upstream-ssl-name",
+        _by_presence(Asked.COMFORT),
+        "a DNS name",
+        "server name in TLS to the Service",
+    ),
+    LaterAnnotation(
+        "tls-verify-client",
+        _by_boolean(Asked.PROTECTION),
+        f"`optional` or {_BOOLEAN}",
+        "clients need a certificate",
+    ),
+    LaterAnnotation(
+        "tls-verify-depth",
+        _by_presence(Asked.COMFORT),
+        "a number",
+        "longest chain of a client's certificate",
+    ),
+    LaterAnnotation(
+        "tls-trusted-ca-secret",
+        _by_presence(Asked.PROTECTION),
+        _SECRET_NAME,
+        "the authority of client certificates",
+    ),
+    LaterAnnotation(
+        "ssl-passthrough",
+        _by_boolean(Asked.PROTECTION),
+        _BOOLEAN,
+        "TLS goes through to the Service unopened",
+    ),
+    LaterAnnotation(
+        "upstream-protocol",
+        _protocol,
+        "`HTTP`, `HTTPS`, `GRPC`, `GRPCS`, `H2C`",
+        "the protocol spoken to the Service",
+    ),
+    LaterAnnotation(
+        "ssl-redirect",
+        _by_boolean(Asked.COMFORT, asks_when=False),
+        _BOOLEAN,
+        "whether plain HTTP on a TLS host is redirected",
+    ),
+    LaterAnnotation(
+        "force-ssl-redirect",
+        _by_boolean(Asked.COMFORT),
+        _BOOLEAN,
+        "plain HTTP is always redirected",
+    ),
+)

@@ -1,0 +1,156 @@
+"""
+Certificates of Secrets: is this chain and key usable, for which names, and until when.
+
+The only place of the compiler that knows `cryptography`. Texts never hold a part of a Secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+import attrs
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from fsm_twisted.snapshot.model import CertificateEntry
+
+TLS_TYPE: Final = "kubernetes.io/tls"
+
+_SMALLEST_RSA_BITS: Final = 2048
+_CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
+_LONGEST_CHAIN: Final = 16
+_LARGEST_PEM: Final = 1 << 20
+
+
+@attrs.frozen
+class ParsedCertificate:
+    """A usable chain and key, with the leaf's names (lower-case) and its time (aware, UTC)."""
+
+    entry: CertificateEntry
+    names: frozenset[str]
+    not_before: datetime
+    not_after: datetime
+
+    def covers(self, pattern: str) -> bool:
+        """
+        Tell whether the leaf is valid for *pattern*, a host or ``*.`` and a parent.
+
+        Only subjectAltName counts (RFC 9525 section 6.3); ``*`` stands for one whole label.
+        """
+        _, dot, parent = pattern.partition(".")
+        return pattern in self.names or (bool(dot) and f"*.{parent}" in self.names)
+
+
+@attrs.frozen
+class CertificateFault:
+    """Why a Secret is no usable certificate; names the key of ``data`` at fault."""
+
+    what: str
+
+
+class _Unusable(Exception):
+    """Carries the text of a `CertificateFault`."""
+
+
+def parse_certificate(data: Mapping[str, bytes]) -> ParsedCertificate | CertificateFault:
+    """Read ``tls.crt`` and ``tls.key`` of a Secret's *data*; remembered by content."""
+    for name in ("tls.crt", "tls.key"):
+        if not data.get(name):
+            return CertificateFault(f"{name} is missing or empty")
+        if len(data[name]) > _LARGEST_PEM:
+            return CertificateFault(f"{name} is larger than 1 MiB")
+    return _parse_pair(data["tls.crt"], data["tls.key"])
+
+
+@lru_cache(maxsize=4096)
+def _parse_pair(chain_pem: bytes, key_pem: bytes) -> ParsedCertificate | CertificateFault:
+    try:
+        chain = _load_chain(chain_pem)
+        key = _load_key(key_pem)
+        _check_strength(key)
+        _check_match(chain[0], key)
+    except _Unusable as error:
+        return CertificateFault(str(error))
+    return _describe(chain, key)
+
+
+def _load_chain(pem: bytes) -> list[x509.Certificate]:
+    try:
+        chain = x509.load_pem_x509_certificates(pem)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
+        raise _Unusable("tls.crt is not a PEM certificate") from None
+    if len(chain) > _LONGEST_CHAIN:
+        raise _Unusable(f"tls.crt holds more than {_LONGEST_CHAIN} certificates")
+    return chain
+
+
+def _load_key(pem: bytes) -> PrivateKeyTypes:
+    try:
+        return load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise _Unusable("tls.key is encrypted; store it without a password") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise _Unusable("tls.key is not a PEM private key") from None
+
+
+def _check_strength(key: PrivateKeyTypes) -> None:
+    """Refuse what OpenSSL would refuse to serve, so that a bad key is found here by its name."""
+    match key:
+        case rsa.RSAPrivateKey() if key.key_size < _SMALLEST_RSA_BITS:
+            what = f"tls.key is an RSA key of {key.key_size} bits; 2048 is the least"
+        case ec.EllipticCurvePrivateKey() if key.curve.name not in _CURVES:
+            what = f"tls.key is on the curve {key.curve.name}; use P-256, P-384 or P-521"
+        case (
+            rsa.RSAPrivateKey()
+            | ec.EllipticCurvePrivateKey()
+            | ed25519.Ed25519PrivateKey()
+            | ed448.Ed448PrivateKey()
+        ):
+            return
+        case _:
+            what = "tls.key is neither RSA nor EC nor Ed25519"
+    raise _Unusable(what)
+
+
+def _check_match(leaf: x509.Certificate, key: PrivateKeyTypes) -> None:
+    try:
+        if leaf.public_key() == key.public_key():
+            return
+    except (ValueError, UnsupportedAlgorithm):
+        pass
+    raise _Unusable(
+        "tls.key does not belong to the first certificate in tls.crt "
+        "(the server's own certificate must come first)"
+    )
+
+
+def _describe(chain: list[x509.Certificate], key: PrivateKeyTypes) -> ParsedCertificate:
+    chain_pem = b"".join(each.public_bytes(Encoding.PEM) for each in chain)
+    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    fingerprint = hashlib.sha256(chain_pem + b"\0" + key_pem).hexdigest()
+    return ParsedCertificate(
+        CertificateEntry(fingerprint, chain_pem, key_pem),
+        _names(chain[0]),
+        chain[0].not_valid_before_utc,
+        chain[0].not_valid_after_utc,
+    )
+
+
+def _names(leaf: x509.Certificate) -> frozenset[str]:
+    try:
+        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return frozenset()
+    return frozenset(name.lower() for name in found.value.get_values_for_type(x509.DNSName))

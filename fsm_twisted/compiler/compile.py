@@ -1,0 +1,71 @@
+"""The whole of it: inventory in, snapshot and findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import attrs
+
+from fsm_twisted.compiler.claims import settle_claims, settle_defaults, virtual_hosts
+from fsm_twisted.compiler.classes import our_ingresses
+from fsm_twisted.compiler.findings import Finding, FindingBook, in_order
+from fsm_twisted.compiler.options import CompilerOptions
+from fsm_twisted.compiler.routes import IngressPlan, plan_ingress
+from fsm_twisted.compiler.tls import settle_tls
+from fsm_twisted.compiler.upstreams import BackendResolver
+from fsm_twisted.objects.inventory import Inventory
+from fsm_twisted.snapshot.identity import UpstreamId
+from fsm_twisted.snapshot.model import Route, Snapshot, Upstream, VirtualHost
+
+
+@attrs.frozen
+class Compiled:
+    """The snapshot, and what is wrong with the objects (ordered by object, code and message)."""
+
+    snapshot: Snapshot
+    findings: tuple[Finding, ...]
+
+
+def compile_snapshot(
+    inventory: Inventory, options: CompilerOptions, *, now: datetime, generation: int = 0
+) -> Compiled:
+    """
+    Translate all objects.
+
+    Total: no inventory makes it raise, and the trouble of one object harms no other (D6).
+    Deterministic: the same objects give the same result, in whatever order they came.
+
+    Args:
+        inventory: Every object known.
+        options: Which classes and annotations are ours.
+        now: Aware time, for certificates that expire.
+        generation: The number of the snapshot.
+    """
+    book = FindingBook()
+    ingresses = our_ingresses(inventory, options, book)
+    resolver = BackendResolver(inventory)
+    plans = [plan_ingress(each, resolver, options) for each in ingresses]
+    defaults = settle_defaults(plans, book)
+    hosts = virtual_hosts(settle_claims(plans, book), defaults)
+    tls = settle_tls(ingresses, inventory, now, book)
+    snapshot = Snapshot(
+        generation,
+        hosts,
+        _named_upstreams(plans, hosts.values(), defaults.overall),
+        tls.certificates,
+        tls.hosts,
+        defaults.overall,
+    )
+    found = [finding for plan in plans for finding in plan.findings]
+    return Compiled(snapshot, in_order([*found, *book.findings()]))
+
+
+def _named_upstreams(
+    plans: Iterable[IngressPlan], hosts: Iterable[VirtualHost], default: Route | None
+) -> Mapping[UpstreamId, Upstream]:
+    """Return the upstreams that some route of the snapshot names, and no others."""
+    routes = [route for host in hosts for route in (*host.routes, host.default) if route]
+    named = {route.upstream for route in (*routes, default) if route is not None}
+    upstreams = (each for plan in plans for each in plan.upstreams if each.id in named)
+    return {each.id: each for each in sorted(upstreams, key=lambda each: each.id)}

@@ -1,0 +1,19 @@
+"""What the compiler is told besides the objects."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen
+class CompilerOptions:
+    """
+    The compiler's own options.
+
+    ``controller_name`` is compared with ``IngressClass.spec.controller``; ``ingress_class`` is the
+    class name that is ours although no object of that name can be read (D8).
+    """
+
+    controller_name: str = "flomesh.io/ingress-pipy"
+    ingress_class: str = "pipy"
+    annotation_prefix: str = "pipy.ingress.kubernetes.io/"

@@ -1,0 +1,181 @@
+"""What one Ingress asks for: claims of host and path, a default backend, upstreams."""
+
+from __future__ import annotations
+
+import attrs
+
+from fsm_twisted.compiler.findings import Finding, FindingBook
+from fsm_twisted.compiler.options import CompilerOptions
+from fsm_twisted.compiler.paths import normal_path, path_fault
+from fsm_twisted.compiler.policies import Policy, read_policy
+from fsm_twisted.compiler.upstreams import BackendFault, BackendResolver, ResolvedBackend
+from fsm_twisted.objects.model import (
+    Backend,
+    Ingress,
+    IngressPath,
+    ObjectRef,
+    PathType,
+    ref_of,
+)
+from fsm_twisted.objects.names import shown
+from fsm_twisted.snapshot.identity import IngressId, UpstreamId
+from fsm_twisted.snapshot.model import Match, Route, Upstream
+from fsm_twisted.snapshot.reasons import REPLIES
+
+ClaimKey = tuple[str, str, Match]
+"""Host, path and match: what only one Ingress can have."""
+
+
+@attrs.frozen
+class Claim:
+    """
+    A route that an Ingress wants; ``where`` is the field that says so.
+
+    ``yields``: its type is ImplementationSpecific, so a Prefix of the same path comes first.
+    """
+
+    route: Route
+    backend: Backend
+    where: str
+    yields: bool
+
+    @property
+    def key(self) -> ClaimKey:
+        """Return what is claimed."""
+        return (self.route.host, self.route.path, self.route.match)
+
+
+@attrs.frozen
+class IngressPlan:
+    """
+    What one Ingress asks for, before others are heard.
+
+    ``claims`` have different keys; ``hosts`` are those of all rules, with and without paths;
+    ``default`` has no host yet; ``upstreams`` are those that claims and default name.
+    """
+
+    ref: ObjectRef
+    claims: tuple[Claim, ...]
+    hosts: tuple[str, ...]
+    default: Route | None
+    upstreams: tuple[Upstream, ...]
+    findings: tuple[Finding, ...]
+
+
+def plan_ingress(
+    ingress: Ingress, resolver: BackendResolver, options: CompilerOptions
+) -> IngressPlan:
+    """Translate *ingress* alone; depends on it and on the Services that it names only."""
+    return _Translation(ingress, resolver, options).plan()
+
+
+class _Translation:
+    """The work on one Ingress: its policy, its upstreams so far, its findings so far."""
+
+    def __init__(
+        self, ingress: Ingress, resolver: BackendResolver, options: CompilerOptions
+    ) -> None:
+        self._ingress = ingress
+        self._ref = ref_of(ingress)
+        self._id = IngressId(ingress.metadata.namespace, ingress.metadata.name)
+        self._resolver = resolver
+        self._book = FindingBook()
+        self._policy: Policy = read_policy(ingress, options.annotation_prefix, self._book)
+        self._upstreams: dict[UpstreamId, Upstream] = {}
+
+    def plan(self) -> IngressPlan:
+        claims = self._claims()
+        default = None
+        if self._ingress.default_backend is not None:
+            default = self._route(
+                "", "/", Match.PREFIX, self._ingress.default_backend, "spec.defaultBackend"
+            )
+        return IngressPlan(
+            self._ref,
+            claims,
+            tuple(dict.fromkeys(rule.host for rule in self._ingress.rules)),
+            default,
+            tuple(self._upstreams.values()),
+            self._book.findings(),
+        )
+
+    def _claims(self) -> tuple[Claim, ...]:
+        claims: dict[ClaimKey, Claim] = {}
+        for i, rule in enumerate(self._ingress.rules):
+            for j, path in enumerate(rule.paths):
+                where = f"spec.rules[{i}].http.paths[{j}]"
+                claim = self._claim(rule.host, path, where)
+                if claim is None:
+                    continue
+                other = claims.setdefault(claim.key, claim)
+                if other.yields and not claim.yields:
+                    claims[claim.key] = claim
+                    self._note_repeated(claim, other)
+                elif other is not claim:
+                    self._note_repeated(other, claim)
+        return tuple(claims.values())
+
+    def _claim(self, host: str, path: IngressPath, where: str) -> Claim | None:
+        if fault := path_fault(path.path):
+            what = f"path {shown(path.path)} can never match: {fault}"
+            self._book.note(self._ref, "path_invalid", where, what, "the path is left out")
+            return None
+        match = Match.EXACT if path.path_type is PathType.EXACT else Match.PREFIX
+        wanted = normal_path(path.path, path.path_type)
+        route = self._route(host, wanted, match, path.backend, where)
+        yields = path.path_type is PathType.IMPLEMENTATION_SPECIFIC
+        return Claim(route, path.backend, where, yields)
+
+    def _route(self, host: str, path: str, match: Match, backend: Backend, where: str) -> Route:
+        resolved = self._resolver.resolve(self._id.namespace, backend)
+        if isinstance(resolved, BackendFault):
+            consequence = "requests for it are answered with 503 (no_service)"
+            self._book.note(self._ref, resolved.code, where, resolved.what, consequence)
+        elif not resolved.endpoints:
+            self._note_no_endpoints(resolved, where)
+        policy = self._policy
+        upstream, refusal = None, None
+        if policy.is_refused:
+            refusal = REPLIES["unprotected"]
+        elif isinstance(resolved, BackendFault):
+            refusal = REPLIES["no_service"]
+        else:
+            upstream = self._upstream(resolved)
+        return Route(
+            self._id,
+            host,
+            path,
+            match,
+            upstream,
+            refusal,
+            policy.rewrite,
+            policy.body_limit_bytes,
+        )
+
+    def _upstream(self, resolved: ResolvedBackend) -> UpstreamId:
+        upstream_id = UpstreamId(self._id, resolved.service_port)
+        if upstream_id not in self._upstreams:
+            self._upstreams[upstream_id] = Upstream(
+                upstream_id, resolved.endpoints, self._policy.balancing, self._policy.timeouts
+            )
+        return upstream_id
+
+    def _note_no_endpoints(self, resolved: ResolvedBackend, where: str) -> None:
+        what = f"Service {resolved.service_port} has no ready endpoint"
+        consequence = "requests for it are answered with 503 (no_endpoints)"
+        self._book.note(self._ref, "no_endpoints", where, what, consequence)
+
+    def _note_repeated(self, winner: Claim, loser: Claim) -> None:
+        same_port = winner.route.upstream is not None and winner.route == loser.route
+        if same_port or winner.backend == loser.backend:
+            return
+        what = f"{winner.where} has the same {describe(loser.key)}"
+        served = f"{winner.where} is served"
+        self._book.note(self._ref, "claim_repeated", loser.where, what, served)
+
+
+def describe(key: ClaimKey) -> str:
+    """Return what is claimed, for people."""
+    host, path, match = key
+    whose = f"host {host}" if host else "every host"
+    return f"{match.value} path {shown(path)} of {whose}"
