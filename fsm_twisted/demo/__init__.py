@@ -1,1 +1,1 @@
-"""The article's sample applications, and the stand-in node that runs them."""
+"""The article without a cluster: its sample applications, a stand-in node and kubectl."""
