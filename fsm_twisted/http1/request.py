@@ -1,0 +1,226 @@
+"""The law for request heads: strict, whole, and nothing repaired (RFC 9112, RFC 9110)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from fsm_twisted.http1.errors import RequestError, bad_framing, request_fault
+from fsm_twisted.http1.special import (
+    CLAIM,
+    CODING,
+    CONNECTION,
+    EXPECT,
+    HOST,
+    LENGTH,
+    ORDINARY,
+    REQUEST_NAMES,
+    UPGRADE,
+    connection_options,
+    without_nominated,
+)
+from fsm_twisted.http1.syntax import (
+    DIGITS,
+    STRAY,
+    TOKEN,
+    TOKEN_CLASS,
+    HeadLimits,
+    check_size,
+    split_fields,
+)
+from fsm_twisted.message.authority import Authority, AuthorityError, parse_authority
+from fsm_twisted.message.fields import Field
+from fsm_twisted.message.framing import CHUNKED, NO_BODY, Framing, NoBody, Sized
+from fsm_twisted.message.heads import RequestHead
+from fsm_twisted.message.target import Target, TargetError, parse_target
+
+_START: Final = re.compile(rb"([%b]++) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n" % TOKEN_CLASS)
+_VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
+_CODINGS: Final = re.compile(rb"[%b]+(?:[ \t]*;[^,]*)?" % TOKEN_CLASS)
+_NO_HOST: Final = Authority(b"", None, b"")
+_NOBODY_ASKS: Final[frozenset[bytes]] = frozenset()
+
+# Kind of field -> the values of all fields of that kind, in order.
+Marked = dict[int, list[bytes]]
+
+
+def parse_request_head(block: bytes, limits: HeadLimits) -> RequestHead:
+    """
+    Parse a request head, from the request line to the empty line inclusive.
+
+    Raises:
+        RequestError: With the reason to answer; the connection must be closed after it. A stray
+            control byte anywhere is ``bad_request``, whatever else is wrong.
+    """
+    if len(block) > limits.line_bytes:
+        check_size(block, limits, request_fault)
+    try:
+        return _parse(block, limits)
+    except RequestError:
+        # A reader that is fed byte by byte meets the stray byte first: so must everybody.
+        if (stray := STRAY.search(block)) is not None:
+            raise request_fault("bad_request", f"stray byte at {stray.start()}") from None
+        raise
+
+
+def _parse(block: bytes, limits: HeadLimits) -> RequestHead:
+    start = _START.match(block)
+    if start is None:
+        raise _start_line_fault(block)
+    method, raw_target, digit = start.groups()
+    minor = 1 if digit == b"1" else 0
+    target, named = _target(method, raw_target)
+    fields, claims, marked = _sort(split_fields(block, start.end(), limits, request_fault))
+    authority = _authority(marked.get(HOST), named, minor)
+    framing = _framing(marked, minor) if CODING in marked or LENGTH in marked else NO_BODY
+    options = _NOBODY_ASKS
+    if CONNECTION in marked:
+        options = _connection(marked[CONNECTION])
+        fields = without_nominated(fields, options)
+    expects = False
+    if EXPECT in marked:
+        expects = _expectation(marked[EXPECT], minor, framing)
+        if not expects:
+            fields = [field for field in fields if field[0].lower() != b"expect"]
+    upgrade = None
+    if UPGRADE in marked and minor and b"upgrade" in options:
+        upgrade = _upgrade(method, framing, marked[UPGRADE])
+    return RequestHead(
+        method,
+        target,
+        authority,
+        minor,
+        tuple(fields),
+        claims,
+        framing,
+        b"close" not in options and (minor == 1 or b"keep-alive" in options),
+        expects,
+        upgrade,
+    )
+
+
+def _start_line_fault(block: bytes) -> RequestError:
+    """Find out what is wrong with a request line, in the order in which it arrives."""
+    line = block.partition(b"\r\n")[0]
+    parts = line.split(b" ")
+    if TOKEN.fullmatch(parts[0]) is None:
+        return request_fault("bad_request", "the method is no token")
+    if len(parts) != 3:  # noqa: PLR2004 - method, target and version
+        return request_fault("bad_request", "a request line has three parts and two spaces")
+    if _VERSION.fullmatch(parts[2]) is None:
+        return request_fault("bad_request", "the version is not HTTP/DIGIT.DIGIT")
+    if parts[2] not in (b"HTTP/1.0", b"HTTP/1.1"):
+        return request_fault("version_unknown", "a version other than HTTP/1.0 and HTTP/1.1")
+    return request_fault("bad_target", "a target has bytes from 0x21 to 0x7e, and no fragment")
+
+
+def _target(method: bytes, raw: bytes) -> tuple[Target, Authority | None]:
+    if method in (b"CONNECT", b"TRACE"):
+        raise request_fault("method_refused", "CONNECT and TRACE are not forwarded")
+    try:
+        return parse_target(method, raw)
+    except TargetError as fault:
+        raise request_fault("bad_target", str(fault)) from fault
+
+
+def _sort(fields: list[Field]) -> tuple[list[Field], tuple[Field, ...], Marked]:
+    """Take apart what goes on, what claims who the client is, and what is for this hop."""
+    ordinary: list[Field] = []
+    claims: list[Field] = []
+    marked: Marked = {}
+    get = REQUEST_NAMES.get
+    for field in fields:
+        kind = get(field[0])
+        if kind is None:
+            kind = REQUEST_NAMES.kind(field[0])
+        if kind == ORDINARY:
+            ordinary.append(field)
+        elif kind == CLAIM:
+            claims.append(field)
+        else:
+            marked.setdefault(kind, []).append(field[1])
+            if kind == EXPECT:
+                ordinary.append(field)
+    return ordinary, tuple(claims), marked
+
+
+def _authority(hosts: list[bytes] | None, named: Authority | None, minor: int) -> Authority:
+    """
+    Decide who is asked: exactly one valid Host, and the same as in an absolute target.
+
+    A client sends both alike (RFC 9112 section 3.2.2), so any difference but letter case and
+    trailing dot is refused. Only HTTP/1.0 may go without Host.
+    """
+    if hosts is None:
+        if minor:
+            raise request_fault("bad_host", "no Host")
+        return named or _NO_HOST
+    if len(hosts) != 1:
+        raise request_fault("bad_host", "Host is repeated")
+    try:
+        host = parse_authority(hosts[0])
+    except AuthorityError as fault:
+        raise request_fault("bad_host", str(fault)) from fault
+    if named is not None and (named.host, named.port) != (host.host, host.port):
+        raise request_fault("bad_host", "Host differs from the target's authority")
+    return named or host
+
+
+def _framing(marked: Marked, minor: int) -> Framing:
+    """Decide how the body is delimited (RFC 9112 section 6.3); every fault is refused."""
+    lengths = marked.get(LENGTH)
+    if (codings := marked.get(CODING)) is not None:
+        if lengths is not None:
+            raise bad_framing("Transfer-Encoding and Content-Length")
+        if minor == 0:
+            raise bad_framing("Transfer-Encoding in HTTP/1.0")
+        if len(codings) == 1 and codings[0].lower() == b"chunked":
+            return CHUNKED
+        raise _coding_fault(codings)
+    if lengths is None:
+        return NO_BODY
+    if len(lengths) != 1:
+        raise bad_framing("Content-Length is repeated")
+    if DIGITS.fullmatch(lengths[0]) is None:
+        raise bad_framing("Content-Length is no number of at most 18 digits")
+    return Sized(int(lengths[0]))
+
+
+def _coding_fault(codings: list[bytes]) -> RequestError:
+    """Tell a coding that we do not know (501) from a list that delimits nothing (400)."""
+    *others, last = (part.strip(b" \t").lower() for part in b",".join(codings).split(b","))
+    known_form = all(map(_CODINGS.fullmatch, others))
+    if last == b"chunked" and others and known_form and b"chunked" not in others:
+        return request_fault("coding_unknown", "a Transfer-Encoding before chunked")
+    return bad_framing("Transfer-Encoding is not the one value chunked")
+
+
+def _connection(values: list[bytes]) -> frozenset[bytes]:
+    options = connection_options(values[0] if len(values) == 1 else b",".join(values))
+    if options is None:
+        raise request_fault("bad_request", "Connection is no list of tokens")
+    return options
+
+
+def _expectation(values: list[bytes], minor: int, framing: Framing) -> bool:
+    """
+    Tell whether the client waits for 100 (RFC 9110 section 10.1.1).
+
+    HTTP/1.0 has no expectations: Expect is ignored there, and so it is without a body.
+    """
+    if minor == 0:
+        return False
+    if len(values) != 1 or values[0].lower() != b"100-continue":
+        raise request_fault("expectation_unknown", "an Expect other than 100-continue")
+    return not _is_empty(framing)
+
+
+def _upgrade(method: bytes, framing: Framing, values: list[bytes]) -> bytes | None:
+    """Return ``websocket`` if that is asked for as RFC 6455 section 4.1 wants; others lapse."""
+    protocols = connection_options(b",".join(values))
+    asked = protocols is not None and b"websocket" in protocols
+    return b"websocket" if asked and method == b"GET" and _is_empty(framing) else None
+
+
+def _is_empty(framing: Framing) -> bool:
+    return isinstance(framing, NoBody) or framing == Sized(0)

@@ -1,0 +1,111 @@
+"""
+The bytes that HTTP/1.1 consists of: tokens, field lines, and nothing that needs repair.
+
+One line end (CRLF), no folding, no whitespace before a colon, no control bytes but HTAB in values
+(RFC 9110 section 5, RFC 9112 sections 2.2 and 5). Patterns work on bytes and take time linear in
+the input: what follows a repeated class is never in that class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+
+from fsm_twisted.message.fields import Field
+
+TOKEN_CLASS: Final = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"
+VALUE_CLASS: Final = rb"\t\x20-\x7e\x80-\xff"
+
+TOKEN: Final = re.compile(rb"[%b]+" % TOKEN_CLASS)
+VALUE: Final = re.compile(rb"[%b]*" % VALUE_CLASS)
+DIGITS: Final = re.compile(rb"[0-9]{1,18}")
+
+# A match begins at a line's beginning and holds one LF, its last byte: so there are as many
+# matches as lines only if every line is a field line.
+FIELD_LINE: Final = re.compile(
+    rb"^([%b]++):[ \t]*+([%b]*+)\r\n" % (TOKEN_CLASS, VALUE_CLASS), re.MULTILINE
+)
+
+# What no head and no trailer may contain. A CR at the very end may still become a CRLF.
+STRAY: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)|(?<!\r)\n")
+
+
+@attrs.frozen
+class HeadLimits:
+    """
+    How large a head, or the trailers of a chunked body, may be.
+
+    ``line_bytes`` is for one line without its CRLF, ``head_bytes`` for all lines with theirs,
+    the empty one included.
+    """
+
+    line_bytes: int = 16384
+    head_bytes: int = 32768
+    fields: int = 128
+
+
+DEFAULT_LIMITS: Final = HeadLimits()
+
+Fault = Callable[[str, str], Exception]
+"""Makes the error to raise, from a code of REPLIES and a detail for the log."""
+
+
+def split_fields(block: bytes, start: int, limits: HeadLimits, fault: Fault) -> list[Field]:
+    """
+    Split the field lines of *block*, which begin at *start* and end with an empty line.
+
+    Returns:
+        Names as sent, values as sent but for the whitespace around them.
+
+    Raises:
+        Exception: As *fault* makes it: ``bad_request`` when a line is no field line or the block
+            does not end with its only empty line, ``head_too_large`` for too many fields.
+    """
+    fields: list[Field] = FIELD_LINE.findall(block, start)
+    if block[-4:] != b"\r\n\r\n" or len(fields) != block.count(b"\n", start) - 1:
+        raise fault("bad_request", _broken_rule(block, start))
+    if len(fields) > limits.fields:
+        raise fault("head_too_large", f"more than {limits.fields} fields")
+    if b" \r\n" in block or b"\t\r\n" in block:
+        return [(name, value.rstrip(b" \t")) for name, value in fields]
+    return fields
+
+
+def _broken_rule(block: bytes, start: int) -> str:
+    """Say which line is no field line, and by which rule (RFC 9112 sections 2.2 and 5)."""
+    lines = block[start:].split(b"\n")
+    for number, line in enumerate(lines[:-1], 1):
+        if FIELD_LINE.match(line + b"\n") is None and (line != b"\r" or number < len(lines) - 1):
+            return f"field line {number}: {_line_rule(line, number)}"
+    return "the head does not end with one empty line"
+
+
+def _line_rule(line: bytes, number: int) -> str:
+    name, colon, _ = line.partition(b":")
+    if not line.endswith(b"\r") or STRAY.search(line) is not None:
+        return "control byte, bare CR or bare LF"
+    if line[:1] in b" \t":
+        return "whitespace before the first field" if number == 1 else "folded line"
+    if not colon or not name:
+        return "no field name and colon"
+    if name[-1:] in b" \t":
+        return "whitespace before the colon"
+    return "the field name is no token"
+
+
+def check_size(block: bytes, limits: HeadLimits, fault: Fault) -> None:
+    """
+    Refuse a head over its limits, for those who did not come through a reader.
+
+    Raises:
+        Exception: As *fault* makes it: ``target_too_long`` or ``head_too_large``.
+    """
+    for number, line in enumerate(block.split(b"\r\n")):
+        if len(line) > limits.line_bytes:
+            code = "head_too_large" if number else "target_too_long"
+            raise fault(code, f"line {number + 1} is over {limits.line_bytes} bytes")
+    if len(block) > limits.head_bytes:
+        raise fault("head_too_large", f"the head is over {limits.head_bytes} bytes")

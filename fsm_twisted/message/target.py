@@ -1,0 +1,81 @@
+"""What a request is for: the request target in its four forms (RFC 9112 section 3.2)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import attrs
+
+from fsm_twisted.message.authority import Authority, AuthorityError, parse_authority
+
+_BYTES: Final = re.compile(rb"[\x21\x22\x24-\x7e]+")
+_ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)", re.DOTALL)
+# A segment of one or two dots, each plain or percent-encoded. A path parameter (";...") does not
+# change which segment it is to the servers that know parameters, so it does not hide the dots.
+_DOTS: Final = re.compile(rb"/(?:\.|%2[eE]){1,2}(?:[/;]|\Z)")
+
+
+class TargetError(ValueError):
+    """A request target that is malformed, or not allowed for its method; never quotes it."""
+
+
+@attrs.frozen
+class Target:
+    """
+    Path and query as sent, nothing decoded and nothing merged.
+
+    ``path`` begins with ``/`` and has no dot segment, or is ``*`` (OPTIONS only); ``query`` is
+    without its ``?``, and ``None`` when there is no ``?`` at all.
+    """
+
+    path: bytes
+    query: bytes | None
+
+    @property
+    def wire(self) -> bytes:
+        """The target in origin-form (or ``*``), as it goes to an endpoint."""
+        return self.path if self.query is None else b"%b?%b" % (self.path, self.query)
+
+
+def parse_target(method: bytes, raw: bytes) -> tuple[Target, Authority | None]:
+    """
+    Parse a request target.
+
+    Returns:
+        The target in origin-form, and the authority if the target was in absolute-form.
+
+    Raises:
+        TargetError: It is empty, has a byte outside 0x21-0x7e, a ``#`` or a dot segment, is an
+            absolute URI that is not http or https or has a bad authority, is ``*`` for another
+            method than OPTIONS, or is in authority-form (CONNECT is for the caller to refuse).
+    """
+    if _BYTES.fullmatch(raw) is None:
+        raise TargetError("a target has bytes from 0x21 to 0x7e, and no fragment")
+    authority = None
+    if raw[:1] != b"/":
+        if raw == b"*":
+            if method != b"OPTIONS":
+                raise TargetError("asterisk-form is for OPTIONS only")
+            return Target(raw, None), None
+        raw, authority = _absolute(method, raw)
+    path, mark, query = raw.partition(b"?")
+    # A dot segment has a plain dot after a slash, or a percent-encoded one.
+    if (b"/." in path or b"%" in path) and _DOTS.search(path) is not None:
+        raise TargetError("the path has a dot segment")
+    return Target(path, query if mark else None), authority
+
+
+def _absolute(method: bytes, raw: bytes) -> tuple[bytes, Authority]:
+    parts = _ABSOLUTE.fullmatch(raw)
+    if parts is None:
+        raise TargetError("a target begins with '/', http:// or https://")
+    try:
+        authority = parse_authority(parts[1])
+    except AuthorityError as fault:
+        raise TargetError(f"authority of the target: {fault}") from fault
+    path: bytes = parts[2]
+    if not path:
+        # RFC 9112 section 3.2.4: OPTIONS of an absolute URI without path means the server.
+        return (b"*" if method == b"OPTIONS" else b"/"), authority
+    return (path if path[:1] == b"/" else b"/" + path), authority
