@@ -73,7 +73,6 @@ _CLAIMS: Final = frozenset({b"forwarded", b"x-real-ip", b"x-request-id"})
 _FOLD: Final = bytes.maketrans(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&'*+.^_`|~", b"abcdefghijklmnopqrstuvwxyz" + b"-" * 14
 )
-)
 
 
 def fold_name(name: bytes) -> bytes:
