@@ -13,6 +13,8 @@ from fsm_twisted.snapshot.reasons import FINDINGS, FindingReason
 _MOST_OF_ONE_KIND: Final = 10
 """Findings that one object may have with one code; what is beyond is counted in the last."""
 
+_LONGEST_TEXT: Final = 600
+
 
 @attrs.frozen
 class Finding:
@@ -75,7 +77,8 @@ class FindingBook:
             consequence: What is done instead.
             remedy: How to mend it; empty for the remedy of the code.
         """
-        fault = _Fault(about, code, what, consequence, remedy or FINDINGS[code].remedy)
+        remedy = remedy or FINDINGS[code].remedy
+        fault = _Fault(about, code, _one_line(what), consequence, remedy)
         if (places := self._places.get(fault)) is not None:
             places.append(where)
             return
@@ -108,6 +111,14 @@ class FindingBook:
             fault.consequence,
             fault.remedy,
         )
+
+
+def _one_line(text: str) -> str:
+    """Return *text* fit for a log line or an Event, whatever a user's value put into it."""
+    cut = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+    if cut.isprintable():
+        return cut
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut)
 
 
 def _marking_last(faults: list[_Fault]) -> list[tuple[_Fault, bool]]:

@@ -8,7 +8,7 @@ from typing import Final
 from fsm_twisted.objects.model import PathType
 
 _USABLE: Final = re.compile(r"/[\x21-\x7e]*")
-_DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2e){1,2}(?:/|\Z)", re.IGNORECASE)
+_DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2e){1,2}(?:[/;]|\Z)", re.IGNORECASE)
 
 
 def path_fault(path: str) -> str | None:
