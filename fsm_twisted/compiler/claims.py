@@ -8,7 +8,6 @@ import attrs
 
 from fsm_twisted.compiler.findings import FindingBook
 from fsm_twisted.compiler.routes import Claim, ClaimKey, IngressPlan, describe
-from fsm_twisted.objects.model import ObjectRef
 from fsm_twisted.snapshot.model import Route, VirtualHost
 
 
@@ -40,7 +39,7 @@ def settle_claims(
             else:
                 lost.append((plan, claim))
     for plan, claim in lost:
-        _note_lost(plan.ref, claim, winners[claim.key][0].ref, book)
+        _note_lost((plan, claim), winners[claim.key], book)
     hosts: dict[str, list[Route]] = {}
     for (host, _, _), (_, claim) in sorted(winners.items(), key=_by_host_and_path):
         hosts.setdefault(host, []).append(claim.route)
@@ -56,22 +55,22 @@ def settle_defaults(plans: Iterable[IngressPlan], book: FindingBook) -> Defaults
     its own. An Ingress that loses what it can have wanted gets a finding.
     """
     by_host: dict[str, Route] = {}
-    owners: dict[str, ObjectRef] = {}
-    overall: tuple[ObjectRef, Route] | None = None
+    owners: dict[str, IngressPlan] = {}
+    overall: IngressPlan | None = None
     for plan in plans:
         if plan.default is None:
             continue
         if overall is None:
-            overall = (plan.ref, plan.default)
+            overall = plan
         elif "" in plan.hosts or not plan.hosts:
-            _note_lost_default(plan.ref, "requests that no rule answers", overall[0], book)
+            _note_lost_default(plan, "requests that no rule answers", overall, book)
         for host in filter(None, plan.hosts):
-            owner = owners.setdefault(host, plan.ref)
-            if owner is plan.ref:
+            owner = owners.setdefault(host, plan)
+            if owner is plan:
                 by_host[host] = attrs.evolve(plan.default, host=host)
             else:
-                _note_lost_default(plan.ref, f"host {host}", owner, book)
-    return Defaults(by_host, overall[1] if overall is not None else None)
+                _note_lost_default(plan, f"host {host}", owner, book)
+    return Defaults(by_host, overall.default if overall is not None else None)
 
 
 def virtual_hosts(
@@ -91,14 +90,28 @@ def _by_host_and_path(
     return (host, path, match.value)
 
 
-def _note_lost(loser: ObjectRef, claim: Claim, winner: ObjectRef, book: FindingBook) -> None:
-    why = "which is older" if not claim.yields else "which is older or says Prefix"
-    what = f"{describe(claim.key)} belongs to {winner}, {why}"
-    book.note(loser, "claim_lost", claim.where, what, f"{winner} is served there")
+def _note_lost(
+    loser: tuple[IngressPlan, Claim], winner: tuple[IngressPlan, Claim], book: FindingBook
+) -> None:
+    plan, claim = loser
+    holder, held = winner
+    why = _precedence(holder, plan)
+    if claim.yields and not held.yields:
+        why = "which says Prefix, not ImplementationSpecific"
+    what = f"{describe(claim.key)} belongs to {holder.ref}, {why}"
+    book.note(plan.ref, "claim_lost", claim.where, what, f"{holder.ref} is served there")
 
 
 def _note_lost_default(
-    loser: ObjectRef, what_for: str, winner: ObjectRef, book: FindingBook
+    loser: IngressPlan, what_for: str, winner: IngressPlan, book: FindingBook
 ) -> None:
-    what = f"{winner}, which is older, already is the default backend for {what_for}"
-    book.note(loser, "default_backend_lost", "spec.defaultBackend", what, f"{winner} answers")
+    why = _precedence(winner, loser)
+    what = f"{winner.ref}, {why}, already is the default backend for {what_for}"
+    answers = f"{winner.ref} answers"
+    book.note(loser.ref, "default_backend_lost", "spec.defaultBackend", what, answers)
+
+
+def _precedence(winner: IngressPlan, loser: IngressPlan) -> str:
+    if winner.created == loser.created:
+        return "which is first by namespace and name"
+    return "which is older"

@@ -13,21 +13,21 @@ _DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2e){1,2}(?:[/;]|\Z)", re.IGNORECASE)
 
 def path_fault(path: str) -> str | None:
     """
-    Say why no request can ever have *path*, `None` when one can.
+    Say why *path* cannot be used, `None` when it can.
 
     The rules of Kubernetes' own validation (``ValidateIngress``: absolute, no ``//``, no dot
     segments), and what RFC 9112 does not allow in a request target.
     """
     if not path.startswith("/"):
-        return "the path does not begin with '/'"
+        return "it does not begin with '/'"
     if not _USABLE.fullmatch(path):
-        return "the path holds a space, a control character or one outside ASCII"
+        return "it holds a space, a control character or one outside ASCII"
     if "?" in path or "#" in path:
-        return "the path holds '?' or '#', which end a path"
+        return "it holds '?' or '#', which end a path"
     if "//" in path:
-        return "the path holds '//'"
+        return "it holds '//'"
     if _DOT_SEGMENT.search(path):
-        return "the path holds a segment '.' or '..', which is refused in requests"
+        return "it holds a segment '.' or '..', which is refused in requests"
     return None
 
 

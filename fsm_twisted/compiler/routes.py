@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from fsm_twisted.compiler.findings import Finding, FindingBook
@@ -21,6 +23,11 @@ from fsm_twisted.objects.names import shown
 from fsm_twisted.snapshot.identity import IngressId, UpstreamId
 from fsm_twisted.snapshot.model import Match, Route, Upstream
 from fsm_twisted.snapshot.reasons import REPLIES
+
+_PATH_REMEDY: Final = (
+    "write the path as requests have it: '/' first, visible ASCII, without '?', '#', '//' and "
+    "segments of dots"
+)
 
 ClaimKey = tuple[str, str, Match]
 """Host, path and match: what only one Ingress can have."""
@@ -50,11 +57,13 @@ class IngressPlan:
     """
     What one Ingress asks for, before others are heard.
 
+    ``created`` is ``creationTimestamp``, maybe empty.
     ``claims`` have different keys; ``hosts`` are those of all rules, with and without paths;
     ``default`` has no host yet; ``upstreams`` are those that claims and default name.
     """
 
     ref: ObjectRef
+    created: str
     claims: tuple[Claim, ...]
     hosts: tuple[str, ...]
     default: Route | None
@@ -92,6 +101,7 @@ class _Translation:
             )
         return IngressPlan(
             self._ref,
+            self._ingress.metadata.created,
             claims,
             tuple(dict.fromkeys(rule.host for rule in self._ingress.rules)),
             default,
@@ -117,8 +127,9 @@ class _Translation:
 
     def _claim(self, host: str, path: IngressPath, where: str) -> Claim | None:
         if fault := path_fault(path.path):
-            what = f"path {shown(path.path)} can never match: {fault}"
-            self._book.note(self._ref, "path_invalid", where, what, "the path is left out")
+            what = f"path {shown(path.path)} cannot be used: {fault}"
+            left_out = "the path is left out"
+            self._book.note(self._ref, "path_invalid", where, what, left_out, _PATH_REMEDY)
             return None
         match = Match.EXACT if path.path_type is PathType.EXACT else Match.PREFIX
         wanted = normal_path(path.path, path.path_type)
