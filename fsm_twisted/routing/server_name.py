@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Generic, Self, TypeVar
-
-import attrs
+from typing import Generic, TypeVar
 
 from fsm_twisted.routing.paths import as_sent
 
 T = TypeVar("T")
 
 
-@attrs.frozen(eq=False)
 class ServerNames(Generic[T]):
     """
-    Entries by the name patterns of ``spec.tls``.
+    Entries by the name patterns of ``spec.tls``: lower-case names, ``*.`` in front for one label.
 
-    ``wildcard`` is keyed by the name behind ``*.``, which stands for exactly one label.
+    No entry is None.
     """
 
-    exact: Mapping[bytes, T]
-    wildcard: Mapping[bytes, T]
+    __slots__ = ("_exact", "_wildcard")
 
-    @classmethod
-    def build(cls, entries: Mapping[str, T]) -> Self:
-        """Take *entries* by pattern: lower-case names, ``*.`` in front for one label."""
-        exact: dict[bytes, T] = {}
-        wildcard: dict[bytes, T] = {}
+    def __init__(self, entries: Mapping[str, T]) -> None:
+        self._exact: dict[bytes, T] = {}
+        # Keyed by the name behind "*.", which stands for exactly one label.
+        self._wildcard: dict[bytes, T] = {}
         for pattern, entry in entries.items():
             if pattern.startswith("*."):
-                wildcard[as_sent(pattern[2:])] = entry
+                self._wildcard[as_sent(pattern[2:])] = entry
             else:
-                exact[as_sent(pattern)] = entry
-        return cls(exact, wildcard)
+                self._exact[as_sent(pattern)] = entry
 
     def lookup(self, name: bytes) -> T | None:
         """
@@ -45,11 +39,11 @@ class ServerNames(Generic[T]):
 
     def find(self, host: bytes) -> T | None:
         """Return the entry for *host*, which is lower-case already, without trailing dot."""
-        found = self.exact.get(host)
+        found = self._exact.get(host)
         if found is None:
             dot = host.find(b".")
             if dot > 0:
-                found = self.wildcard.get(host[dot + 1 :])
+                found = self._wildcard.get(host[dot + 1 :])
         return found
 
     def covers(self, host: bytes) -> bool:
