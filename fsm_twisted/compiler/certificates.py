@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -17,12 +17,14 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 
 from fsm_twisted.snapshot.model import CertificateEntry
 
@@ -154,3 +156,25 @@ def _names(leaf: x509.Certificate) -> frozenset[str]:
     except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
         return frozenset()
     return frozenset(name.lower() for name in found.value.get_values_for_type(x509.DNSName))
+
+
+def self_signed(now: datetime) -> CertificateEntry:
+    """
+    Make the certificate for unknown server names: P-256, ten years, without any tenant's name.
+
+    Args:
+        now: Aware time.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fsm-ingress default certificate")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=3650))
+        .sign(key, SHA256())
+    )
+    return _describe([certificate], key).entry

@@ -31,6 +31,12 @@ class UntilClose:
 
 Framing = NoBody | Sized | Chunked | UntilClose
 
+
+def is_empty(framing: Framing) -> bool:
+    """Return whether no byte of a body follows the head."""
+    return isinstance(framing, NoBody) or (isinstance(framing, Sized) and not framing.length)
+
+
 NO_BODY: Final = NoBody()
 CHUNKED: Final = Chunked()
 UNTIL_CLOSE: Final = UntilClose()

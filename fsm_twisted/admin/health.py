@@ -1,0 +1,41 @@
+"""``/livez`` and ``/readyz`` on the admin port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+
+class _Check(Resource):
+    isLeaf = True
+
+    def __init__(self, reason_against: Callable[[], str]) -> None:
+        super().__init__()
+        self._reason_against = reason_against
+
+    def render_GET(self, request: Request) -> bytes:
+        """Answer 200 ``ok``, or 503 with the reason."""
+        reason = self._reason_against()
+        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+        request.setHeader(b"cache-control", b"no-store")
+        if not reason:
+            return b"ok\n"
+        request.setResponseCode(503)
+        return reason.encode() + b"\n"
+
+
+def admin_site(not_ready: Callable[[], str]) -> Site:
+    """
+    Build the admin port's site.
+
+    Args:
+        not_ready: Says why the process is not ready, or ``""`` when it is (D10).
+    """
+    root = Resource()
+    root.putChild(b"livez", _Check(lambda: ""))
+    root.putChild(b"readyz", _Check(not_ready))
+    site = Site(root)
+    site.noisy = False
+    return site

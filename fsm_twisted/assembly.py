@@ -1,0 +1,296 @@
+"""Settings to a running program: everything is wired here, and only here."""
+
+from __future__ import annotations
+
+import gc
+import random
+import resource
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.application.service import IServiceCollection, MultiService
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogObserver,
+    Logger,
+    LogLevel,
+    LogLevelFilterPredicate,
+    textFileLogObserver,
+)
+
+from fsm_twisted.admin.health import admin_site
+from fsm_twisted.compiler.certificates import (
+    CertificateFault,
+    parse_certificate,
+    self_signed,
+)
+from fsm_twisted.compiler.options import CompilerOptions
+from fsm_twisted.control.controller import Controller
+from fsm_twisted.http1.grammar import HeadLimits
+from fsm_twisted.net.addresses import BindError, ListenAddress, bind
+from fsm_twisted.net.listener import Listener
+from fsm_twisted.net.sweep import Sweep
+from fsm_twisted.net.tls import Certificates, Handshake
+from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
+from fsm_twisted.proxy.plane import DataPlane
+from fsm_twisted.settings import Settings
+from fsm_twisted.snapshot.model import CertificateEntry, Snapshot
+from fsm_twisted.sources.manifests import ManifestSource, SourceError
+
+_log = Logger()
+
+_SHORTEST_KEY_BYTES = 16
+
+
+class StartError(Exception):
+    """Something that the program cannot start without; the text is one line for the operator."""
+
+
+class IngressService(MultiService):
+    """
+    The whole program as a Twisted service.
+
+    Sockets are bound while there are privileges; the first snapshot is compiled before anything
+    is accepted.
+    """
+
+    def __init__(self, settings: Settings, reactor: Any, *, logs_to_stderr: bool) -> None:
+        super().__init__()
+        self._settings = settings
+        self._reactor = reactor
+        self._logs_to_stderr = logs_to_stderr
+        self._bound: list[tuple[str, ListenAddress, socket.socket]] = []
+        self._listeners: list[Listener] = []
+        self._ending = False
+        self._not_ready = "starting"
+        self._sweep = Sweep(reactor, time.monotonic)
+        self._plane = DataPlane(
+            reactor,
+            self._sweep,
+            proxy_options(settings),
+            draw=random.SystemRandom().randrange,
+            wall_seconds=time.time,
+            request_ids=request_ids(),
+        )
+        self._certificates: Certificates | None = None
+        self._controller = Controller(
+            CompilerOptions(
+                controller_name=settings.controller_name, ingress_class=settings.ingress_class
+            ),
+            self._publish,
+            now=lambda: datetime.now(UTC),
+        )
+        self._source = ManifestSource(
+            settings.manifests, reactor=reactor, on_change=self._controller.contents_changed
+        )
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:  # noqa: N802  Twisted's name
+        """Join the application, and say where its log goes."""
+        super().setServiceParent(parent)
+        if self._logs_to_stderr:
+            level = LogLevel.levelWithName(self._settings.log_level.value)
+            observer = FilteringLogObserver(
+                textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(level)]
+            )
+            parent.setComponent(ILogObserver, observer)  # type: ignore[attr-defined]
+
+    # Start
+
+    def privilegedStartService(self) -> None:
+        """Bind every address, so that a port in use ends the program before anything runs."""
+        settings = self._settings
+        wanted = [("http", each) for each in settings.http]
+        wanted += [("https", each) for each in settings.https]
+        wanted.append(("admin", settings.admin))
+        try:
+            for kind, address in wanted:
+                self._bound.append((kind, address, bind(address)))
+            if settings.https:
+                self._certificates = Certificates(default_certificate(settings))
+        except (BindError, StartError) as error:
+            self._give_up(str(error))
+        super().privilegedStartService()
+
+    def _give_up(self, why: str) -> None:
+        sys.stderr.write(f"fsm-ingress: {why}\n")
+        sys.stderr.flush()
+        raise SystemExit(1)
+
+    def startService(self) -> None:
+        """Compile the first snapshot, then accept."""
+        super().startService()
+        raise_descriptor_limit()
+        self._sweep.start()
+        try:
+            self._source.start()
+        except SourceError as error:
+            self._give_up(str(error))
+        for kind, address, sock in self._bound:
+            self._listen(kind, address, sock)
+        self._not_ready = ""
+        self._reactor.callWhenRunning(self._take_signals)
+        # What lives now lives for ever; the hot path makes no cycles.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
+
+    def _listen(self, kind: str, address: ListenAddress, sock: socket.socket) -> None:
+        if kind == "admin":
+            self._reactor.adoptStreamPort(
+                sock.fileno(), sock.family, admin_site(lambda: self._not_ready)
+            )
+            sock.close()
+        else:
+            accept = self._plane.accept_plain if kind == "http" else self._accept_tls()
+            listener = Listener(self._reactor, sock, accept, self._plane.release_descriptor)
+            listener.start()
+            self._listeners.append(listener)
+        _log.info("listening: {kind} on {address}", kind=kind, address=str(address))
+
+    def _accept_tls(self) -> Callable[[socket.socket, Any], None]:
+        assert self._certificates is not None  # noqa: S101  made while binding
+        context: SSL.Context = self._certificates.front_context()
+        seconds = self._settings.header_timeout
+
+        def accept(sock: socket.socket, peer: Any) -> None:
+            Handshake(
+                self._reactor,
+                self._sweep,
+                context,
+                sock,
+                seconds,
+                lambda stream: self._plane.serve(sock, stream, peer, is_secure=True),
+            )
+
+        return accept
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        if self._certificates is not None:
+            self._certificates.install(snapshot.certificates)
+        self._plane.activate(snapshot)
+
+    # The end, as design decision D11 has it.
+
+    def _take_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._signalled)
+
+    def _signalled(self, number: int, _: object) -> None:
+        self._reactor.callFromThread(self._asked_to_stop, signal.Signals(number).name)
+
+    def _asked_to_stop(self, name: str) -> None:
+        if self._ending:
+            _log.warn("{name} again: stopping at once", name=name)
+            self._stop_reactor()
+            return
+        self._ending = True
+        self._not_ready = "draining"
+        _log.info("{name}: draining", name=name)
+        self._reactor.callLater(self._settings.drain_delay, self._drain)
+
+    def _drain(self) -> None:
+        for listener in self._listeners:
+            listener.stop()
+        self._reactor.callLater(self._settings.drain_timeout, self._cut)
+        self._plane.drain(self._stop_reactor)
+
+    def _cut(self) -> None:
+        _log.warn("drain timeout: {n} connections cut", n=len(self._plane.connections))
+        self._plane.cut()
+        self._stop_reactor()
+
+    def _stop_reactor(self) -> None:
+        if self._reactor.running:
+            self._reactor.stop()
+
+    def stopService(self) -> Any:
+        """Stop following changes; connections end with the process."""
+        self._source.stop()
+        self._sweep.stop()
+        return super().stopService()
+
+
+def assemble(settings: Settings, reactor: Any, *, logs_to_stderr: bool) -> IngressService:
+    """Build the program; nothing is opened before it is started."""
+    return IngressService(settings, reactor, logs_to_stderr=logs_to_stderr)
+
+
+def proxy_options(settings: Settings) -> ProxyOptions:
+    """Choose what the proxy needs of the settings."""
+    return ProxyOptions(
+        limits=HeadLimits(
+            settings.request_line_limit, settings.head_limit, settings.head_fields_limit
+        ),
+        body_limit_bytes=settings.body_limit or None,
+        header_seconds=settings.header_timeout,
+        body_seconds=settings.body_timeout,
+        idle_seconds=settings.idle_timeout,
+        connect_seconds=settings.connect_timeout,
+        upstream_seconds=settings.upstream_timeout,
+        tunnel_seconds=settings.tunnel_timeout,
+        plain_http=settings.plain_http_on_tls_hosts if settings.https else PlainHttp.SERVE,
+        https_redirect_port=settings.https_redirect_port,
+        trusted_proxies=settings.trusted_proxies,
+        affinity_key=_affinity_key(settings),
+    )
+
+
+def _affinity_key(settings: Settings) -> bytes:
+    if settings.session_key_file is None:
+        return secrets.token_bytes(32)
+    key = _read("--session-key-file", settings.session_key_file)
+    if len(key) < _SHORTEST_KEY_BYTES:
+        msg = f"--session-key-file: {settings.session_key_file} is shorter than 16 bytes"
+        raise StartError(msg)
+    return key
+
+
+def default_certificate(settings: Settings) -> CertificateEntry:
+    """
+    Return the certificate for unknown server names.
+
+    Raises:
+        StartError: The files cannot be read or do not fit together.
+    """
+    if settings.default_tls_cert is None or settings.default_tls_key is None:
+        return self_signed(datetime.now(UTC))
+    chain = _read("--default-tls-cert", settings.default_tls_cert)
+    key = _read("--default-tls-key", settings.default_tls_key)
+    parsed = parse_certificate({"tls.crt": chain, "tls.key": key})
+    if isinstance(parsed, CertificateFault):
+        msg = f"--default-tls-cert, --default-tls-key: {parsed.what}"
+        raise StartError(msg)
+    return parsed.entry
+
+
+def _read(option: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        msg = f"{option}: cannot read {path}: {error.strerror}"
+        raise StartError(msg) from None
+
+
+def request_ids() -> Callable[[], bytes]:
+    """Return a source of request ids: unguessable, unique, 32 hexadecimal digits."""
+    prefix = secrets.token_hex(8).encode("ascii")
+    numbers = count(secrets.randbits(63))
+    return lambda: b"%b%016x" % (prefix, next(numbers) & 0xFFFFFFFFFFFFFFFF)
+
+
+def raise_descriptor_limit() -> None:
+    """Allow as many open files as the system lets us have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

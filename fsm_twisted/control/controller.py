@@ -1,0 +1,105 @@
+"""Contents in, snapshot out: compile what the source has, publish it, tell what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import attrs
+from twisted.logger import Logger
+
+from fsm_twisted.compiler.compile import compile_snapshot
+from fsm_twisted.compiler.findings import Finding
+from fsm_twisted.compiler.options import CompilerOptions
+from fsm_twisted.objects.inventory import Inventory
+from fsm_twisted.objects.model import ObjectRef
+from fsm_twisted.snapshot.model import EMPTY, Snapshot
+from fsm_twisted.snapshot.reasons import FINDINGS, Severity
+from fsm_twisted.sources.manifests import Contents, SourceProblem
+
+_log = Logger()
+
+
+class Controller:
+    """
+    Keeps the data plane on the newest contents.
+
+    Args:
+        options: The compiler's.
+        publish: Takes each new snapshot; called only when something in it has changed.
+        now: The time, aware, for certificates that expire.
+    """
+
+    def __init__(
+        self,
+        options: CompilerOptions,
+        publish: Callable[[Snapshot], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._options = options
+        self._publish = publish
+        self._now = now
+        self.snapshot = EMPTY
+        self.findings: tuple[Finding, ...] = ()
+
+    def contents_changed(self, contents: Contents) -> None:
+        """Compile *contents* and publish the snapshot, if it says anything new."""
+        generation = self.snapshot.generation
+        compiled = compile_snapshot(
+            Inventory.of(contents.objects),
+            self._options,
+            now=self._now(),
+            generation=generation,
+        )
+        found = tuple(finding_of(problem) for problem in contents.problems)
+        self._tell(found + compiled.findings)
+        if generation and compiled.snapshot == self.snapshot:
+            return
+        self.snapshot = attrs.evolve(compiled.snapshot, generation=generation + 1)
+        self._publish(self.snapshot)
+        _log.info(
+            "generation {generation}: {hosts} hosts, {upstreams} upstreams, {findings} findings",
+            generation=self.snapshot.generation,
+            hosts=len(self.snapshot.hosts),
+            upstreams=len(self.snapshot.upstreams),
+            findings=len(self.findings),
+        )
+
+    def _tell(self, findings: tuple[Finding, ...]) -> None:
+        """Log what is new and what is gone, once each."""
+        before, after = set(self.findings), set(findings)
+        for finding in findings:
+            if finding in before:
+                continue
+            log = _log.error if finding.reason.severity is Severity.ERROR else _log.warn
+            log(
+                "{object}: {message} [{code}]; {consequence}; {remedy}",
+                object=str(finding.object),
+                message=finding.message,
+                code=finding.reason.code,
+                consequence=finding.consequence,
+                remedy=finding.remedy,
+            )
+        for finding in self.findings:
+            if finding not in after:
+                _log.info(
+                    "{object}: mended: {message} [{code}]",
+                    object=str(finding.object),
+                    message=finding.message,
+                    code=finding.reason.code,
+                )
+        self.findings = findings
+
+
+def finding_of(problem: SourceProblem) -> Finding:
+    """Tell a problem of a manifest file as a finding, with file and line."""
+    reason = FINDINGS[problem.reason]
+    about = problem.ref or ObjectRef("File", "", problem.where.rpartition(":")[0])
+    place = f"{problem.where}: {problem.path}: " if problem.path else f"{problem.where}: "
+    return Finding(
+        about,
+        reason,
+        place + problem.message,
+        "the last good version stays in force",
+        reason.remedy,
+    )

@@ -1,0 +1,182 @@
+"""Where to listen: ``tcp:8000:interface=127.0.0.1`` and its kin, as values and as sockets."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+import stat
+from contextlib import suppress
+
+import attrs
+
+DEFAULT_BACKLOG = 4096
+_ACCEPTED = (
+    "tcp:PORT[:interface=A][:backlog=N], tcp6:PORT[:interface=A][:backlog=N], "
+    "unix:PATH, or systemd:INDEX"
+)
+_FIRST_SYSTEMD_FD = 3
+
+
+class AddressError(ValueError):
+    """A listening address that cannot be understood; the text says what is accepted."""
+
+    def __init__(self, said: str = "") -> None:
+        super().__init__(f"{said}accepted: {_ACCEPTED}")
+
+
+class BindError(Exception):
+    """A listening address that cannot be had; the text names it and says why."""
+
+
+@attrs.frozen
+class ListenAddress:
+    """
+    One place to listen.
+
+    ``family`` is ``tcp``, ``tcp6``, ``unix`` or ``systemd``; ``host`` is an interface address
+    or, for ``unix``, a path; ``port`` is a TCP port (0: any) or the index of a systemd socket.
+    """
+
+    family: str
+    host: str = ""
+    port: int = 0
+    backlog: int = DEFAULT_BACKLOG
+
+    def __str__(self) -> str:
+        """Return the address as it can be written in an option."""
+        if self.family == "unix":
+            return f"unix:{self.host}"
+        if self.family == "systemd":
+            return f"systemd:{self.port}"
+        where = f":interface={self.host}" if self.host else ""
+        return f"{self.family}:{self.port}{where}"
+
+
+def parse_address(text: str) -> ListenAddress:
+    """
+    Read a listening address.
+
+    Raises:
+        AddressError: It is of none of the accepted forms.
+    """
+    family, _, rest = text.partition(":")
+    if family == "unix":
+        if not rest:
+            raise AddressError("unix: needs a path; ")
+        return ListenAddress("unix", host=rest)
+    if family == "systemd":
+        if rest and not _is_number(rest):
+            raise AddressError(f"systemd: takes an index, not {rest!r}; ")
+        return ListenAddress("systemd", port=int(rest or "0"))
+    if family not in {"tcp", "tcp6"}:
+        raise AddressError
+    port, *options = _split_options(rest)
+    if not _is_number(port) or int(port) > 65535:  # noqa: PLR2004  the last TCP port
+        raise AddressError(f"{port!r} is no port between 0 and 65535; ")
+    host, backlog = "", DEFAULT_BACKLOG
+    for option in options:
+        name, _, value = option.partition("=")
+        if name == "interface":
+            host = _interface(family, value)
+        elif name == "backlog" and _is_number(value) and int(value) > 0:
+            backlog = int(value)
+        else:
+            raise AddressError(f"{option!r} is no option of {family}; ")
+    return ListenAddress(family, host, int(port), backlog)
+
+
+def _split_options(rest: str) -> list[str]:
+    # As in Twisted's endpoint strings, a colon inside a value is written "\:".
+    return [part.replace("\0", ":") for part in rest.replace("\\:", "\0").split(":")]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _interface(family: str, value: str) -> str:
+    try:
+        address = ipaddress.ip_address(value.strip("[]"))
+    except ValueError:
+        raise AddressError(f"interface={value} is no IP address; ") from None
+    if (address.version == 6) != (family == "tcp6"):  # noqa: PLR2004  IP versions
+        raise AddressError(f"interface={value} does not fit {family}; ")
+    return str(address)
+
+
+def bind(address: ListenAddress) -> socket.socket:
+    """
+    Make the listening socket of *address*, non-blocking.
+
+    Raises:
+        BindError: The system refuses; the text names the address, the reason and what to do.
+    """
+    try:
+        if address.family == "systemd":
+            return _adopt(address)
+        sock = _make(address)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        msg = f"cannot listen on {address}: {reason}{_remedy(error)}"
+        raise BindError(msg) from None
+    sock.setblocking(False)  # noqa: FBT003
+    return sock
+
+
+def _remedy(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return " (ports below 1024 need the capability CAP_NET_BIND_SERVICE)"
+    if error.errno == errno.EADDRINUSE:
+        return " (another process has it; stop it, or choose another port)"
+    return ""
+
+
+def _make(address: ListenAddress) -> socket.socket:
+    if address.family == "unix":
+        return _make_unix(address)
+    family = socket.AF_INET6 if address.family == "tcp6" else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address.host, address.port))
+        sock.listen(address.backlog)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _make_unix(address: ListenAddress) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(address.host)
+        sock.bind(address.host)
+        sock.listen(address.backlog)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket file that nobody listens on any more; a live one stays in the way."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(path)
+            except ConnectionRefusedError:
+                os.unlink(path)
+
+
+def _adopt(address: ListenAddress) -> socket.socket:
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or address.port >= count:
+        msg = f"cannot listen on {address}: systemd has passed {count} sockets to this process"
+        raise BindError(msg)
+    return socket.socket(fileno=_FIRST_SYSTEMD_FD + address.port)

@@ -1,0 +1,365 @@
+"""
+A connected stream socket as reactor citizen, transport, producer and consumer in one.
+
+Twisted's split into transport and protocol, and its write-later buffering, cost more than the
+proxying itself; here `write` sends at once and queues only what the kernel refuses.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from twisted.internet import main
+
+HIGH_WATER_BYTES = 256 * 1024
+_SEND_BYTES = 256 * 1024
+
+
+class Stream(Protocol):
+    """
+    Bytes in and out of a connected, non-blocking socket, perhaps through TLS.
+
+    ``recv`` and ``send`` raise `BlockingIOError` when they would block and another `OSError` when
+    the connection is gone; ``recv`` gives ``b""`` at the end of input. ``pending`` is the number
+    of bytes that can be read without the socket becoming readable (TLS), or None (plain).
+    """
+
+    @property
+    def recv(self) -> Callable[[int], bytes]:
+        """Read at most so many bytes."""
+
+    @property
+    def send(self) -> Callable[[Any], int]:
+        """Write, and tell how many bytes were taken."""
+
+    @property
+    def pending(self) -> Callable[[], int] | None:
+        """Count the bytes that wait above the socket."""
+
+    def end_output(self) -> None:
+        """Tell the peer that nothing more follows (close_notify, FIN); never raises."""
+
+
+class PlainStream:
+    """A `Stream` that is the socket itself."""
+
+    __slots__ = ("_socket", "pending", "recv", "send")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self.recv = sock.recv
+        self.send = sock.send
+        self.pending = None
+
+    def end_output(self) -> None:
+        """Send FIN."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+
+class EventLoop(Protocol):
+    """What a descriptor needs of the reactor."""
+
+    def addReader(self, reader: Any) -> None: ...  # noqa: D102, N802
+    def removeReader(self, reader: Any) -> None: ...  # noqa: D102, N802
+    def addWriter(self, writer: Any) -> None: ...  # noqa: D102, N802
+    def removeWriter(self, writer: Any) -> None: ...  # noqa: D102, N802
+    def callLater(  # noqa: D102, N802
+        self, delay: float, call: Callable[..., Any], *args: Any
+    ) -> Any: ...
+
+
+class Producer(Protocol):
+    """Who fills a descriptor's output and can be told to wait."""
+
+    def pauseProducing(self) -> None: ...  # noqa: D102
+    def resumeProducing(self) -> None: ...  # noqa: D102
+
+
+class Descriptor:
+    """
+    A connection on the reactor; subclasses say what its bytes mean.
+
+    A subclass implements `data_received`, `input_ended` and `closed`. It may be paused
+    (`pauseProducing`) and it pauses its own *producer* when more than `HIGH_WATER_BYTES` wait to
+    be sent. `deadline` belongs to the sweep: seconds on its clock after which `expired` is called.
+    """
+
+    __slots__ = (
+        "_fd",
+        "_finishing",
+        "_loop",
+        "_out",
+        "_pending",
+        "_producer",
+        "_producer_paused",
+        "_reading",
+        "_recv",
+        "_send",
+        "_socket",
+        "_stream",
+        "deadline",
+        "is_closed",
+    )
+
+    read_bytes = 16 * 1024
+    # Twisted asks both names before it tells of a lost connection.
+    disconnected = False
+    connected = True
+
+    def __init__(self, loop: EventLoop) -> None:
+        self._loop = loop
+        self._out: bytearray | None = None
+        self._producer: Producer | None = None
+        self._producer_paused = False
+        self._reading = False
+        self._finishing = False
+        self.is_closed = False
+        self.deadline = float("inf")
+
+    def attach(self, sock: socket.socket, stream: Stream) -> None:
+        """Take over a connected, non-blocking socket; reading begins with `resumeProducing`."""
+        self._socket = sock
+        self._fd = sock.fileno()
+        self._stream = stream
+        self._recv = stream.recv
+        self._send = stream.send
+        self._pending = stream.pending
+
+    # What subclasses say
+
+    def data_received(self, data: bytes) -> None:
+        """Take the next bytes of the input, never empty."""
+        raise NotImplementedError
+
+    def input_ended(self) -> None:
+        """Learn that the peer sends no more; its output side may still be open."""
+        raise NotImplementedError
+
+    def closed(self) -> None:
+        """Learn, exactly once, that the connection is gone."""
+        raise NotImplementedError
+
+    def output_drained(self) -> None:
+        """Learn that everything written has been handed to the kernel after a wait."""
+
+    def expired(self) -> None:
+        """Learn that `deadline` has passed; the default gives up the connection."""
+        self.abort()
+
+    # What Twisted calls
+
+    def fileno(self) -> int:
+        """Return the socket's number, valid until `closed`."""
+        return self._fd
+
+    def logPrefix(self) -> str:
+        """Return what Twisted's log context shows."""
+        return type(self).__name__
+
+    def doRead(self) -> Exception | None:
+        """Read once (until the TLS layer is empty) and hand the bytes on."""
+        while True:
+            try:
+                data = self._recv(self.read_bytes)
+            except BlockingIOError:
+                return None
+            except OSError:
+                return main.CONNECTION_LOST
+            if not data:
+                self._stop_reading()
+                self.input_ended()
+                return None
+            self.data_received(data)
+            if self._pending is None or not self._reading or self.is_closed or not self._pending():
+                return None
+
+    def doWrite(self) -> Exception | None:
+        """Send what waits; tell producer and subclass when it is gone."""
+        out = self._out
+        if out is not None:
+            try:
+                sent = self._send(memoryview(out)[:_SEND_BYTES])
+            except BlockingIOError:
+                return None
+            except OSError:
+                self._drop_output()
+                return None
+            if sent < len(out):
+                del out[:sent]
+                self.output_progressed()
+                return None
+            self._out = None
+        self._loop.removeWriter(self)
+        if self._finishing:
+            self._end_output()
+            return None
+        if self._producer_paused and self._producer is not None:
+            self._producer_paused = False
+            self._producer.resumeProducing()
+        self.output_drained()
+        return None
+
+    def _drop_output(self) -> None:
+        """Discard what waits and all that follows; the input may still hold a last answer."""
+        self._send = len
+        if self._out is not None:
+            self._out = None
+            self._loop.removeWriter(self)
+        if not self.is_closed:
+            self._loop.callLater(0, self.output_failed)
+
+    def output_failed(self) -> None:
+        """Learn, in a turn of its own, that the peer takes no more; the default closes."""
+        self.connectionLost(main.CONNECTION_LOST)
+
+    def output_progressed(self) -> None:
+        """Learn that some, not all, of the waiting output has been sent."""
+
+    def connectionLost(self, reason: object) -> None:
+        """Release everything; `closed` tells the subclass."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self.deadline = float("inf")
+        if self._reading:
+            self._reading = False
+            self._loop.removeReader(self)
+        self._loop.removeWriter(self)
+        self._out = None
+        producer, self._producer = self._producer, None
+        try:
+            self.closed()
+        finally:
+            if producer is not None and self._producer_paused:
+                self._producer_paused = False
+                producer.resumeProducing()
+            self._recv = self._send = _gone
+            self._socket.close()
+
+    def readConnectionLost(self, reason: object) -> None:
+        """Twisted's word for a half-closed connection; ours is `input_ended`."""
+        self.connectionLost(reason)
+
+    def writeConnectionLost(self, reason: object) -> None:
+        """Twisted's word for a connection that cannot be written; the same as lost."""
+        self.connectionLost(reason)
+
+    # Output
+
+    def write(self, data: bytes) -> None:
+        """Send *data*, or queue what the kernel refuses; errors surface as `closed`, later."""
+        out = self._out
+        if out is None:
+            try:
+                sent = self._send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                # The caller is in the middle of something: never call back into it from here.
+                self._drop_output()
+                return
+            if sent == len(data):
+                return
+            self._out = out = bytearray(memoryview(data)[sent:])
+            self._loop.addWriter(self)
+            self.output_progressed()
+        elif self.is_closed:
+            return
+        else:
+            out += data
+        if (
+            len(out) > HIGH_WATER_BYTES
+            and self._producer is not None
+            and not self._producer_paused
+        ):
+            self._producer_paused = True
+            self._producer.pauseProducing()
+
+    @property
+    def has_output(self) -> bool:
+        """Whether bytes wait for the kernel."""
+        return self._out is not None
+
+    def register_producer(self, producer: Producer) -> None:
+        """Pause *producer* whenever too much waits here; one producer at a time."""
+        self._producer = producer
+        self._producer_paused = False
+        if self._out is not None and len(self._out) > HIGH_WATER_BYTES:
+            self._producer_paused = True
+            producer.pauseProducing()
+
+    def unregister_producer(self) -> None:
+        """Forget the producer; one that was paused goes on."""
+        producer, self._producer = self._producer, None
+        if self._producer_paused and producer is not None:
+            self._producer_paused = False
+            producer.resumeProducing()
+
+    # Input
+
+    def pauseProducing(self) -> None:
+        """Stop reading until `resumeProducing`."""
+        self._stop_reading()
+
+    def resumeProducing(self) -> None:
+        """Read (again)."""
+        if self._reading or self.is_closed:
+            return
+        self._reading = True
+        self._loop.addReader(self)
+        if self._pending is not None and self._pending():
+            # Bytes inside the TLS layer make no socket readable.
+            self._loop.callLater(0, self._read_pending)
+
+    def _read_pending(self) -> None:
+        if self._reading and not self.is_closed:
+            why = self.doRead()
+            if why is not None:
+                self.connectionLost(why)
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.removeReader(self)
+
+    # The end
+
+    def finish(self) -> None:
+        """Send what waits, then end our output; the peer's end or a deadline closes the rest."""
+        if self._finishing or self.is_closed:
+            return
+        self._finishing = True
+        if self._out is None:
+            self._end_output()
+
+    def _end_output(self) -> None:
+        self._stream.end_output()
+        self.output_ended()
+
+    def output_ended(self) -> None:
+        """Learn that `finish` has done its part; the default closes the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close now, politely for TLS; what waits is lost."""
+        if not self.is_closed:
+            self.connectionLost(main.CONNECTION_DONE)
+
+    def abort(self) -> None:
+        """Close with RST, so that the peer cannot take the message for a complete one."""
+        if self.is_closed:
+            return
+        with suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.connectionLost(main.CONNECTION_LOST)
+
+
+_RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger {on=1, seconds=0}
+
+
+def _gone(_: object) -> Any:
+    raise ConnectionResetError

@@ -1,0 +1,107 @@
+"""Listeners: accepting connections, a few at a wake-up, and surviving a lack of descriptors."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from twisted.logger import Logger
+
+from fsm_twisted.net.descriptor import EventLoop
+
+_log = Logger()
+
+ACCEPTS_PER_WAKEUP = 4
+PAUSE_SECONDS = 0.25
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+Accept = Callable[[socket.socket, Any], None]
+
+
+class Listener:
+    """
+    A listening socket on the reactor.
+
+    Args:
+        loop: The reactor.
+        sock: Bound, listening and non-blocking.
+        accept: Called with each new connection (non-blocking) and the peer's address.
+        exhausted: Called when the process has no descriptor left; may close something idle.
+    """
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        sock: socket.socket,
+        accept: Accept,
+        exhausted: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._loop = loop
+        self._socket = sock
+        self._fd = sock.fileno()
+        self._accept = accept
+        self._exhausted = exhausted
+        self._pause: Any = None
+        self._is_open = True
+        self._is_tcp = sock.family in {socket.AF_INET, socket.AF_INET6}
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._loop.addReader(self)
+
+    def stop(self) -> None:
+        """Accept no more; the kernel refuses from now on."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        self._loop.removeReader(self)
+        self._socket.close()
+
+    def fileno(self) -> int:
+        """Return the socket's number."""
+        return self._fd
+
+    def logPrefix(self) -> str:
+        """Return what Twisted's log context shows."""
+        return "Listener"
+
+    def doRead(self) -> None:
+        """Accept a few: the others stay with the kernel, perhaps for another worker."""
+        for _ in range(ACCEPTS_PER_WAKEUP):
+            try:
+                sock, peer = self._socket.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._wait_for_descriptors(error)
+                    return
+                continue  # ECONNABORTED and its kin: that client is gone, the next may not be
+            sock.setblocking(False)  # noqa: FBT003
+            if self._is_tcp:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._accept(sock, peer)
+
+    def _wait_for_descriptors(self, error: OSError) -> None:
+        # The socket stays readable, so a registered reader would spin.
+        _log.warn(
+            "cannot accept: {reason}; trying again in {seconds} s",
+            reason=error.strerror,
+            seconds=PAUSE_SECONDS,
+        )
+        self._loop.removeReader(self)
+        self._pause = self._loop.callLater(PAUSE_SECONDS, self._resume)
+        self._exhausted()
+
+    def _resume(self) -> None:
+        self._pause = None
+        self._loop.addReader(self)
+
+    def connectionLost(self, reason: object) -> None:
+        """Twisted calls this when the reactor stops."""
+        self.stop()

@@ -1,0 +1,280 @@
+"""
+TLS on the socket, by pyOpenSSL (D3): one front context per listener, certificates under it.
+
+The server name of the ClientHello chooses the context of its host; without one, or with an unknown
+one, the default certificate answers. Sessions belong to the front context, so they survive every
+change of certificates.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from OpenSSL import SSL, crypto
+from twisted.internet import main
+from twisted.logger import Logger
+
+from fsm_twisted.net.descriptor import EventLoop
+from fsm_twisted.net.sweep import Sweep
+from fsm_twisted.routing.server_name import ServerNames
+from fsm_twisted.snapshot.model import CertificateEntry
+
+_log = Logger()
+
+_WAIT = (SSL.WantReadError, SSL.WantWriteError)
+_RECORD_BYTES = 16 * 1024
+# Of TLS 1.2 only the suites with forward secrecy and authenticated encryption.
+_CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!PSK"
+_PROTOCOLS = (b"http/1.1",)
+
+Table = ServerNames[SSL.Context]
+
+
+class TlsStream:
+    """A `net.descriptor.Stream` through an established TLS connection."""
+
+    __slots__ = ("_connection", "_recv", "_send", "_socket", "pending")
+
+    def __init__(self, connection: SSL.Connection, sock: socket.socket) -> None:
+        self._connection = connection
+        self._socket = sock
+        self._recv = connection.recv
+        self._send = connection.send
+        self.pending: Callable[[], int] | None = connection.pending
+
+    def recv(self, size: int) -> bytes:
+        """Read a record's worth; ``b""`` after close_notify."""
+        try:
+            data: bytes = self._recv(size)
+        except _WAIT:
+            raise BlockingIOError from None
+        except SSL.ZeroReturnError:
+            return b""
+        except SSL.Error:
+            # No close_notify: whether the input is whole cannot be known.
+            raise ConnectionResetError from None
+        return data
+
+    def send(self, data: Any) -> int:
+        """Send as many records as the socket takes."""
+        size = len(data)
+        if size <= _RECORD_BYTES:
+            return self._send_record(data)
+        view = memoryview(data)
+        sent = 0
+        while sent < size:
+            try:
+                sent += self._send_record(view[sent : sent + _RECORD_BYTES])
+            except BlockingIOError:
+                if not sent:
+                    raise
+                break
+        return sent
+
+    def _send_record(self, data: Any) -> int:
+        try:
+            count: int = self._send(data)
+        except _WAIT:
+            raise BlockingIOError from None
+        except SSL.Error:
+            raise ConnectionResetError from None
+        return count
+
+    def end_output(self) -> None:
+        """Send close_notify (without it no client resumes the session), then FIN."""
+        try:
+            self._connection.shutdown()
+            self._socket.shutdown(socket.SHUT_WR)
+        except (SSL.Error, OSError):
+            return
+
+
+def make_context(entry: CertificateEntry) -> SSL.Context:
+    """
+    Make the context of one certificate.
+
+    Raises:
+        SSL.Error, crypto.Error: OpenSSL refuses chain or key.
+    """
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(
+        SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
+    )
+    context.set_cipher_list(_CIPHERS)
+    context.set_session_id(b"fsm")
+    context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
+    context.set_alpn_select_callback(_choose_protocol)
+    leaf, *issuers = _certificates(entry.chain_pem)
+    context.use_certificate(leaf)
+    for issuer in issuers:
+        context.add_extra_chain_cert(issuer)
+    context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, entry.key_pem))
+    context.check_privatekey()
+    return context
+
+
+def _certificates(chain_pem: bytes) -> list[crypto.X509]:
+    end = b"-----END CERTIFICATE-----"
+    blocks = [part + end for part in chain_pem.split(end)[:-1]]
+    return [crypto.load_certificate(crypto.FILETYPE_PEM, block) for block in blocks]
+
+
+def _choose_protocol(_: SSL.Connection, offered: list[bytes]) -> Any:
+    for protocol in _PROTOCOLS:
+        if protocol in offered:
+            return protocol
+    return SSL.NO_OVERLAPPING_PROTOCOLS
+
+
+class Certificates:
+    """
+    The TLS contexts of all hosts, swapped as a whole under long-lived front contexts.
+
+    Args:
+        default: Answers unknown server names and clients that send none.
+    """
+
+    def __init__(self, default: CertificateEntry) -> None:
+        self._default = default
+        self._contexts: dict[str, SSL.Context] = {}
+        self._table: Table = ServerNames({})
+
+    def install(self, certificates: Mapping[str, CertificateEntry]) -> None:
+        """
+        Serve *certificates* (by server name pattern) from now on; unchanged ones are kept.
+
+        One that OpenSSL refuses is logged and left out: its hosts get the default certificate.
+        """
+        contexts: dict[str, SSL.Context] = {}
+        names: dict[str, SSL.Context] = {}
+        refused: set[str] = set()
+        for name, entry in certificates.items():
+            key = entry.fingerprint
+            if key in refused:
+                continue
+            context = contexts.get(key) or self._contexts.get(key)
+            if context is None:
+                try:
+                    context = make_context(entry)
+                except (SSL.Error, crypto.Error, ValueError):
+                    _log.error("OpenSSL refuses the certificate for {name}", name=name)
+                    refused.add(key)
+                    continue
+            contexts[key] = names[name] = context
+        self._contexts = contexts
+        self._table = ServerNames(names)
+
+    def front_context(self) -> SSL.Context:
+        """Make the context of one listener; its server name callback sees every later swap."""
+        context = make_context(self._default)
+        context.set_tlsext_servername_callback(self._choose)
+        return context
+
+    def _choose(self, connection: SSL.Connection) -> None:
+        name = connection.get_servername()
+        if name:
+            context = self._table.lookup(name)
+            if context is not None:
+                connection.set_context(context)
+
+
+class Handshake:
+    """
+    A server-side TLS handshake on the reactor; afterwards the socket belongs to someone else.
+
+    Args:
+        loop: The reactor.
+        sweep: Ends handshakes that take longer than *seconds*.
+        context: The listener's front context.
+        sock: A new connection, non-blocking.
+        done: Called with the stream when the handshake has succeeded.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_done",
+        "_fd",
+        "_is_open",
+        "_loop",
+        "_socket",
+        "_sweep",
+        "_writing",
+        "deadline",
+    )
+
+    disconnected = False
+    connected = True
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        sweep: Sweep,
+        context: SSL.Context,
+        sock: socket.socket,
+        seconds: float,
+        done: Callable[[TlsStream], None],
+    ) -> None:
+        self._loop = loop
+        self._sweep = sweep
+        self._socket = sock
+        self._fd = sock.fileno()
+        self._connection = SSL.Connection(context, sock)
+        self._connection.set_accept_state()
+        self._done = done
+        self._writing = False
+        self._is_open = True
+        self.deadline = sweep.seconds() + seconds
+        sweep.add(self)
+        loop.addReader(self)
+
+    def fileno(self) -> int:
+        """Return the socket's number."""
+        return self._fd
+
+    def logPrefix(self) -> str:
+        """Return what Twisted's log context shows."""
+        return "Handshake"
+
+    def doRead(self) -> Exception | None:
+        """Take the handshake a step further."""
+        try:
+            self._connection.do_handshake()
+        except SSL.WantReadError:
+            self._want_write(wanted=False)
+            return None
+        except SSL.WantWriteError:
+            self._want_write(wanted=True)
+            return None
+        except SSL.Error:
+            return main.CONNECTION_LOST
+        self._release()
+        self._done(TlsStream(self._connection, self._socket))
+        return None
+
+    doWrite = doRead
+
+    def _want_write(self, *, wanted: bool) -> None:
+        if wanted != self._writing:
+            self._writing = wanted
+            (self._loop.addWriter if wanted else self._loop.removeWriter)(self)
+
+    def _release(self) -> None:
+        self._is_open = False
+        self._sweep.discard(self)
+        self._loop.removeReader(self)
+        self._loop.removeWriter(self)
+
+    def expired(self) -> None:
+        """Give up a client that does not finish its handshake."""
+        self.connectionLost(main.CONNECTION_LOST)
+
+    def connectionLost(self, reason: object) -> None:
+        """Close the socket of a handshake that failed."""
+        if self._is_open:
+            self._release()
+            self._socket.close()
+
+    readConnectionLost = writeConnectionLost = connectionLost

@@ -1,0 +1,79 @@
+"""What happens to a request before any endpoint is asked: refused, redirected, or routed."""
+
+from __future__ import annotations
+
+import attrs
+
+from fsm_twisted.message.heads import RequestHead
+from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
+from fsm_twisted.proxy.runtime import Active, BoundRoute, UpstreamState
+from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
+
+_ACME = b"/.well-known/acme-challenge/"
+
+
+@attrs.frozen
+class LocalReply:
+    """An answer of our own: its reason, and field lines of this answer alone."""
+
+    reason: ReplyReason
+    fields: bytes = b""
+
+
+@attrs.frozen
+class Admitted:
+    """A request that may go on: its route and the target that the endpoint will see."""
+
+    bound: BoundRoute
+    upstream: UpstreamState
+    target: bytes
+
+
+_NO_ROUTE = LocalReply(REPLIES["no_route"])
+_BAD_TARGET = LocalReply(REPLIES["bad_target"])
+_FORBIDDEN = LocalReply(REPLIES["https_required"])
+
+
+def admit(
+    head: RequestHead, active: Active, options: ProxyOptions, *, is_secure: bool
+) -> Admitted | LocalReply:
+    """
+    Decide what becomes of a request.
+
+    Args:
+        head: A valid head.
+        active: The snapshot that this request keeps.
+        options: The operator's values.
+        is_secure: Whether the client speaks TLS, with us or with a trusted proxy.
+    """
+    host, target = head.authority.host, head.target
+    if not is_secure and options.plain_http is not PlainHttp.SERVE:
+        answer = _plain_answer(head, active, options)
+        if answer is not None:
+            return answer
+    bound = active.router.match(host, target.path)
+    if bound is None:
+        return _NO_ROUTE
+    if bound.upstream is None:
+        return LocalReply(bound.route.refusal or REPLIES["no_service"])
+    if bound.rewrite is None:
+        return Admitted(bound, bound.upstream, target.wire)
+    path = bound.rewrite(target.path)
+    if path is None:
+        return _BAD_TARGET
+    query = target.query
+    rewritten = path if query is None else b"%b?%b" % (path, query)
+    return Admitted(bound, bound.upstream, rewritten)
+
+
+def _plain_answer(head: RequestHead, active: Active, options: ProxyOptions) -> LocalReply | None:
+    """Answer plain HTTP on a TLS host as the operator wants; ACME challenges are served."""
+    host = head.authority.host
+    if not active.tls_hosts.covers(host) or head.target.path.startswith(_ACME):
+        return None
+    if options.plain_http is PlainHttp.FORBID:
+        return _FORBIDDEN
+    port = options.https_redirect_port
+    where = host if port == 443 else b"%b:%d" % (host, port)  # noqa: PLR2004  https
+    location = b"Location: https://%b%b\r\n" % (where, head.target.wire)
+    return LocalReply(REPLIES["https_redirect"], location)

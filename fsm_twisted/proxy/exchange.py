@@ -1,0 +1,337 @@
+"""
+One exchange: a request and its response, with retries, on our side of both connections.
+
+The straight road is two reads and two writes. The exchange ends exactly once, in whatever order
+the two connections end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fsm_twisted.http1.errors import RequestError
+from fsm_twisted.http1.reader import body_reader
+from fsm_twisted.http1.writer import LAST_CHUNK, write_chunk, write_request_head
+from fsm_twisted.message.framing import CHUNKED, NO_BODY
+from fsm_twisted.proxy.response import Response
+from fsm_twisted.proxy.retry import Failure, is_idempotent, may_retry
+from fsm_twisted.proxy.upstream import UpstreamConnection
+from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
+
+if TYPE_CHECKING:
+    from fsm_twisted.balancing.affinity import StickyCookie
+    from fsm_twisted.message.heads import RequestHead
+    from fsm_twisted.proxy.admission import Admitted
+    from fsm_twisted.proxy.client import Claims
+    from fsm_twisted.proxy.downstream import Downstream
+    from fsm_twisted.proxy.runtime import BoundRoute, EndpointState
+
+# Request body that is kept until the first byte of the answer, so that it can be sent again.
+KEPT_BYTES = 64 * 1024
+
+
+class Exchange:
+    """
+    What goes on between one request of a client and the endpoint that answers it.
+
+    ``request_body`` is the reader of the request's body while it is incomplete, else None.
+    """
+
+    __slots__ = (
+        "_affinity",
+        "_failure",
+        "_has_body",
+        "_head_bytes",
+        "_is_chunked",
+        "_kept",
+        "_kept_bytes",
+        "_key",
+        "_response",
+        "_retries",
+        "_state",
+        "_tried",
+        "bound",
+        "claims",
+        "downstream",
+        "head",
+        "plane",
+        "read_seconds",
+        "request_body",
+        "upstream",
+    )
+
+    def __init__(
+        self, downstream: Downstream, head: RequestHead, admitted: Admitted, claims: Claims
+    ) -> None:
+        self.downstream = downstream
+        self.plane = downstream.plane
+        self.head = head
+        self.bound: BoundRoute = admitted.bound
+        self._state = state = admitted.upstream
+        make_key = state.key_of
+        self._key = (
+            b"" if make_key is None else make_key(claims.address, head.target.wire, head.fields)
+        )
+        self._affinity: StickyCookie[EndpointState] | None = None
+        self.claims = claims
+        self._head_bytes = write_request_head(
+            head, claims.fields, target=admitted.target, host=head.authority.wire
+        )
+        framing = head.framing
+        self._is_chunked = framing is CHUNKED
+        body = (
+            None
+            if framing is NO_BODY
+            else body_reader(framing, limit=admitted.bound.body_limit_bytes)
+        )
+        self.request_body = None if body is None or body.done else body
+        self._has_body = self.request_body is not None
+        self._kept: list[bytes] | None = []
+        self._kept_bytes = 0
+        self._response: Response | None = None
+        self._tried: list[EndpointState] = []
+        self._retries = 0
+        self._failure = REPLIES["no_endpoints"]
+        self.upstream: UpstreamConnection | None = None
+        self.read_seconds = self.plane.options.upstream_seconds
+
+    def start(self, data: bytes) -> None:
+        """Send the request on its way; *data* is what of its body has arrived with the head."""
+        if self.request_body is not None:
+            self.downstream.deadline = self.plane.seconds() + self.plane.options.body_seconds
+            if data:
+                self.request_data(data)
+        if self.downstream.exchange is self:
+            self._attempt()
+
+    # The way to an endpoint
+
+    def _attempt(self) -> None:
+        """Take the next endpoint, and an idle connection to it or a new one."""
+        endpoint = self._pick()
+        if endpoint is None:
+            self._answer(self._failure)
+            return
+        self._tried.append(endpoint)
+        endpoint.in_flight += 1
+        idle = endpoint.idle
+        while idle:
+            upstream = idle.pop()
+            if is_idempotent(self.head.method) or upstream.is_alive():
+                upstream.exchange = self
+                self.upstream = upstream
+                self._send(upstream)
+                return
+            upstream.close()
+        self.upstream = upstream = UpstreamConnection(self.plane, endpoint, self)
+        upstream.connect(self.plane.options.connect_seconds)
+
+    def _pick(self) -> EndpointState | None:
+        state = self._state
+        cookie = state.cookie
+        if cookie is None:
+            return state.balancer.pick(self._key, self._tried)
+        kept = cookie.find(self.head.fields)
+        endpoint = cookie.pick(kept, state.balancer, self._key, self._tried)
+        self._affinity = cookie if kept is None else None
+        return endpoint
+
+    def affinity_field(self) -> bytes:
+        """Return the Set-Cookie line that keeps a new client with its endpoint, or nothing."""
+        cookie, upstream = self._affinity, self.upstream
+        if cookie is None or upstream is None:
+            return b""
+        value = cookie.header(upstream.endpoint, secure=self.claims.is_secure)
+        return b"Set-Cookie: %b\r\n" % value
+
+    def connected(self, upstream: UpstreamConnection) -> None:
+        """Send what has been waiting for the connection."""
+        self._send(upstream)
+
+    def _send(self, upstream: UpstreamConnection) -> None:
+        kept = self._kept
+        upstream.deadline = self.plane.seconds() + self.read_seconds
+        upstream.write(b"".join((self._head_bytes, *kept)) if kept else self._head_bytes)
+        if self.request_body is not None:
+            upstream.register_producer(self.downstream)
+            self.downstream.resumeProducing()
+
+    # The request's body
+
+    def request_data(self, data: bytes) -> None:
+        """Take body bytes from the client."""
+        body = self.request_body
+        assert body is not None  # noqa: S101  the downstream asks only while it is incomplete
+        try:
+            payload = body.feed(data)
+        except RequestError as error:
+            self._answer(error.reason)
+            return
+        if self._is_chunked:
+            payload = write_chunk(payload) + LAST_CHUNK if body.done else write_chunk(payload)
+        if payload:
+            self._pass_on(payload)
+        if body.done:
+            self._request_complete(body.rest)
+        else:
+            self.downstream.deadline = self.plane.seconds() + self.plane.options.body_seconds
+
+    def _pass_on(self, payload: bytes) -> None:
+        upstream = self.upstream
+        if upstream is not None and not upstream.is_connecting:
+            upstream.write(payload)
+            upstream.deadline = self.plane.seconds() + self.read_seconds
+        kept = self._kept
+        if kept is None:
+            return
+        kept.append(payload)
+        self._kept_bytes += len(payload)
+        if self._kept_bytes > KEPT_BYTES:
+            if upstream is None or upstream.is_connecting:
+                self.downstream.pauseProducing()
+            else:
+                self._kept = None
+
+    def _request_complete(self, rest: bytes) -> None:
+        self.request_body = None
+        downstream = self.downstream
+        if not downstream.has_output:
+            downstream.deadline = _NEVER
+        if self.upstream is not None:
+            self.upstream.unregister_producer()
+        if rest:
+            downstream.hold(rest)
+
+    def request_ended(self) -> None:
+        """The client sends no more: in the middle of its body, nothing can be made of that."""
+        if self.request_body is not None:
+            self.downstream.abort()
+
+    def request_timed_out(self) -> None:
+        """The client sends, or takes, nothing any more."""
+        if self.request_body is not None and self._response is None:
+            self._answer(REPLIES["request_timeout"])
+        else:
+            self.downstream.abort()
+
+    def client_gone(self) -> None:
+        """The client's connection is closed: leave no work to the endpoint."""
+        self.request_body = None
+        self._leave_upstream()
+
+    # The response
+
+    def response_data(self, data: bytes) -> None:
+        """Take bytes from the endpoint."""
+        response = self._response
+        if response is None:
+            self._kept = None
+            self._response = response = Response(self)
+        response.data(data)
+
+    def response_ended(self) -> None:
+        """The endpoint sends no more."""
+        if self._response is None:
+            self._closed_before_answer()
+        else:
+            self._response.ended()
+
+    def upstream_gone(self, upstream: UpstreamConnection) -> None:
+        """The endpoint's connection is lost."""
+        if upstream is not self.upstream:
+            return
+        if upstream.is_connecting:
+            self._failure = REPLIES["connect_failed"]
+            self._try_again(Failure.NOT_CONNECTED)
+        elif self._response is None:
+            self._closed_before_answer()
+        else:
+            self._response.lost()
+
+    def _closed_before_answer(self) -> None:
+        upstream = self.upstream
+        assert upstream is not None  # noqa: S101  it has just told us
+        self._failure = REPLIES["upstream_closed"]
+        fresh = upstream.is_fresh
+        self._try_again(Failure.FRESH_CLOSED if fresh else Failure.REUSED_CLOSED)
+
+    def response_timed_out(self) -> None:
+        """The endpoint accepts no connection, or is silent."""
+        upstream = self.upstream
+        if upstream is not None and upstream.is_connecting:
+            self._failure = REPLIES["connect_timeout"]
+            self._try_again(Failure.NOT_CONNECTED)
+        elif self._response is None or not self._response.has_begun:
+            self._answer(REPLIES["upstream_timeout"])
+        else:
+            self.downstream.abort()
+
+    def _try_again(self, failure: Failure) -> None:
+        again = may_retry(
+            failure,
+            self.head.method,
+            has_body=self._has_body,
+            is_replayable=self._kept is not None,
+            retries=self._retries,
+        )
+        self._leave_upstream()
+        if not again:
+            self._answer(self._failure)
+            return
+        if failure is not Failure.NOT_CONNECTED:
+            self._retries += 1
+        if failure is Failure.REUSED_CLOSED:
+            self._allow_last_endpoint_again()
+        self._attempt()
+
+    def _allow_last_endpoint_again(self) -> None:
+        """Let a stale connection's endpoint be asked once more when no other is left."""
+        if self._state.balancer.pick(self._key, self._tried) is None:
+            self._tried.pop()
+
+    # The end
+
+    def _leave_upstream(self) -> None:
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.endpoint.in_flight -= 1
+            upstream.unregister_producer()
+            upstream.discard()
+
+    def _answer(self, reason: ReplyReason) -> None:
+        """End with a reply of our own, or without a word if an answer has begun."""
+        downstream = self.downstream
+        incomplete = self.request_body is not None
+        self.request_body = None
+        self._leave_upstream()
+        if self._response is not None and self._response.has_begun:
+            downstream.abort()
+            return
+        downstream.reply(reason, head=self.head, ends=incomplete or not self.head.persistent)
+
+    def fail(self) -> None:
+        """End because the endpoint's answer is not valid."""
+        self._answer(REPLIES["upstream_invalid"])
+
+    def finish(self, *, is_reusable: bool, ends: bool) -> None:
+        """
+        End well.
+
+        Args:
+            is_reusable: The endpoint's connection is clean and may serve others.
+            ends: The client has been told that the connection closes.
+        """
+        upstream, self.upstream = self.upstream, None
+        assert upstream is not None  # noqa: S101  its answer has just been read
+        upstream.endpoint.in_flight -= 1
+        incomplete = self.request_body is not None
+        self.request_body = None
+        upstream.unregister_producer()
+        if is_reusable and not incomplete and not upstream.has_output:
+            upstream.release()
+        else:
+            upstream.discard()
+        self.downstream.exchange_ended(ends=ends or incomplete)
+
+
+_NEVER = float("inf")

@@ -1,0 +1,45 @@
+"""The small option values of the proxy; `assembly` fills them from the settings."""
+
+from __future__ import annotations
+
+from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
+
+import attrs
+
+from fsm_twisted.http1.grammar import HeadLimits
+
+Network = IPv4Network | IPv6Network
+
+
+class PlainHttp(Enum):
+    """What plain HTTP gets on a TLS host (``--plain-http-on-tls-hosts``)."""
+
+    REDIRECT = "redirect"
+    FORBID = "forbid"
+    SERVE = "serve"
+
+
+@attrs.frozen
+class ProxyOptions:
+    """
+    What an operator sets for the data path; times in seconds, sizes in bytes.
+
+    ``plain_http`` is SERVE when there is no HTTPS listener, since nothing could be redirected to.
+    ``affinity_key`` signs affinity cookies.
+    """
+
+    limits: HeadLimits = HeadLimits()
+    body_limit_bytes: int | None = None
+    header_seconds: float = 15
+    body_seconds: float = 60
+    idle_seconds: float = 75
+    connect_seconds: float = 5
+    upstream_seconds: float = 60
+    tunnel_seconds: float = 3600
+    pool_size: int = 256
+    pool_idle_seconds: float = 60
+    plain_http: PlainHttp = PlainHttp.REDIRECT
+    https_redirect_port: int = 443
+    trusted_proxies: tuple[Network, ...] = ()
+    affinity_key: bytes = attrs.field(default=b"", repr=False)

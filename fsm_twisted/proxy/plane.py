@@ -1,0 +1,128 @@
+"""The data plane as a whole: what all connections share, from first accept to drain."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from wsgiref.handlers import format_date_time
+
+from fsm_twisted.net.descriptor import EventLoop, PlainStream, Stream
+from fsm_twisted.net.sweep import Sweep
+from fsm_twisted.proxy.client import make_peer
+from fsm_twisted.proxy.downstream import Downstream
+from fsm_twisted.proxy.options import ProxyOptions
+from fsm_twisted.proxy.runtime import RunTime
+from fsm_twisted.snapshot.model import Snapshot
+
+if TYPE_CHECKING:
+    from fsm_twisted.snapshot.reasons import ReplyReason
+
+
+class DataPlane:
+    """
+    What every downstream connection of a process shares.
+
+    Args:
+        loop: The reactor.
+        sweep: Keeps the deadlines; its clock is monotonic, in seconds.
+        options: The operator's values.
+        draw: ``draw(n)`` gives a random number below n.
+        wall_seconds: Seconds since the epoch, for Date.
+        request_ids: Gives a new, unguessable X-Request-ID at each call.
+    """
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        sweep: Sweep,
+        options: ProxyOptions,
+        *,
+        draw: Callable[[int], int],
+        wall_seconds: Callable[[], float],
+        request_ids: Callable[[], bytes],
+    ) -> None:
+        self.loop = loop
+        self.sweep = sweep
+        self.seconds = sweep.seconds
+        self.options = options
+        self.next_request_id = request_ids
+        self.runtime = RunTime(
+            draw,
+            affinity_key=options.affinity_key,
+            body_limit_bytes=options.body_limit_bytes,
+        )
+        self.connections: set[Downstream] = set()
+        self.replies: Counter[str] = Counter()
+        self.is_draining = False
+        self._drained: Callable[[], None] | None = None
+        self._wall_seconds = wall_seconds
+        self._tell_date(0)
+        sweep.every_second(self._tell_date)
+
+    def _tell_date(self, _: float) -> None:
+        date = format_date_time(self._wall_seconds())
+        self.date_field = b"Date: %b\r\n" % date.encode("ascii")
+
+    def activate(self, snapshot: Snapshot) -> None:
+        """Serve *snapshot* from now on; requests under way keep theirs."""
+        self.runtime.activate(snapshot)
+
+    def accept_plain(self, sock: socket.socket, peer: Any) -> None:
+        """Serve a new plain connection."""
+        self.serve(sock, PlainStream(sock), peer, is_secure=False)
+
+    def serve(self, sock: socket.socket, stream: Stream, peer: Any, *, is_secure: bool) -> None:
+        """Serve HTTP on a connection that is ready for it."""
+        is_internet = sock.family != socket.AF_UNIX
+        downstream = Downstream(
+            self,
+            make_peer(
+                peer[0] if is_internet else "",
+                sock.getsockname()[1] if is_internet else 0,
+                is_secure=is_secure,
+                trusted=self.options.trusted_proxies,
+            ),
+        )
+        downstream.attach(sock, stream)
+        downstream.start()
+
+    def count_reply(self, reason: ReplyReason) -> None:
+        """Count a reply of our own by its reason."""
+        self.replies[reason.code] += 1
+
+    def release_descriptor(self) -> None:
+        """Close one idle connection, because the process has no descriptor left."""
+        for connection in self.connections:
+            if connection.is_idle:
+                connection.close()
+                return
+
+    def drain(self, drained: Callable[[], None]) -> None:
+        """
+        Finish what runs and end everything idle; *drained* is called when nothing is left.
+
+        Listeners are the caller's: they have stopped before.
+        """
+        self.is_draining = True
+        self._drained = drained
+        for connection in tuple(self.connections):
+            connection.drain()
+        self._tell_drained()
+
+    def cut(self) -> None:
+        """Abort what is still under way."""
+        for connection in tuple(self.connections):
+            connection.abort()
+
+    def forget(self, connection: Downstream) -> None:
+        """Strike a closed connection off the list."""
+        self.connections.discard(connection)
+        if self._drained is not None:
+            self._tell_drained()
+
+    def _tell_drained(self) -> None:
+        if self._drained is not None and not self.connections:
+            drained, self._drained = self._drained, None
+            drained()

@@ -1,0 +1,45 @@
+"""When a request may be sent again: only when nothing can have been executed twice (RFC 9110)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+_SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+_IDEMPOTENT = _SAFE | {b"PUT", b"DELETE"}
+
+
+class Failure(Enum):
+    """How far an attempt got before the connection failed; no byte of an answer had come."""
+
+    NOT_CONNECTED = "not connected"
+    REUSED_CLOSED = "a reused connection closed"
+    FRESH_CLOSED = "a fresh connection closed"
+
+
+def is_idempotent(method: bytes) -> bool:
+    """Return whether sending the request twice is the same as once (RFC 9110 section 9.2.2)."""
+    return method in _IDEMPOTENT
+
+
+def may_retry(
+    failure: Failure, method: bytes, *, has_body: bool, is_replayable: bool, retries: int
+) -> bool:
+    """
+    Decide whether an attempt may be followed by another one.
+
+    Args:
+        failure: What happened.
+        method: The request's method.
+        has_body: Whether the request has a body, however short.
+        is_replayable: Whether all of the body that was sent is still at hand.
+        retries: How often the request has been sent again after a closed connection.
+    """
+    if not is_replayable:
+        return False
+    if failure is Failure.NOT_CONNECTED:
+        return True
+    if retries:
+        return False
+    if failure is Failure.REUSED_CLOSED:
+        return method in _IDEMPOTENT
+    return method in _SAFE and not has_body

@@ -1,0 +1,180 @@
+"""
+Run-time facts beside the snapshot: pools, load, balancer positions (D4).
+
+They are keyed by identity and survive every swap; a request keeps what it was bound to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fsm_twisted.balancing.affinity import CookieAffinity, StickyCookie
+from fsm_twisted.balancing.keys import make_key
+from fsm_twisted.balancing.load import EndpointLoad
+from fsm_twisted.balancing.selection import Balancer, make_balancer
+from fsm_twisted.routing.rewrite import compile_rewrite
+from fsm_twisted.routing.router import Router, build_router
+from fsm_twisted.routing.server_name import ServerNames
+from fsm_twisted.snapshot.identity import Endpoint, ServicePortId, UpstreamId
+from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream
+from fsm_twisted.snapshot.policy import Affinity
+
+if TYPE_CHECKING:
+    from fsm_twisted.proxy.upstream import UpstreamConnection
+
+EndpointKey = tuple[ServicePortId, Endpoint]
+
+
+class EndpointState(EndpointLoad):
+    """
+    One endpoint of a Service port: its load, and its idle connections (the last one used first).
+
+    Shared by all upstreams that reach the same Service port.
+    """
+
+    __slots__ = ("idle", "is_retired")
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
+        self.idle: list[UpstreamConnection] = []
+        self.is_retired = False
+
+    def retire(self) -> None:
+        """Leave the snapshot: idle connections close, busy ones close when they are done."""
+        self.is_retired = True
+        for connection in tuple(self.idle):
+            connection.close()
+
+
+class UpstreamState:
+    """
+    An upstream of the snapshot with its balancer.
+
+    ``key_of`` makes the key that the balancer wants, None when it wants none; ``cookie`` is the
+    affinity cookie, None where there is none.
+    """
+
+    __slots__ = ("balancer", "balancing", "cookie", "key_of", "upstream")
+
+    def __init__(
+        self, upstream: Upstream, draw: Callable[[int], int], affinity: CookieAffinity
+    ) -> None:
+        self.upstream = upstream
+        self.balancing = upstream.balancing
+        self.balancer: Balancer[EndpointState] = make_balancer(upstream.balancing, draw)
+        self.key_of = make_key(upstream.balancing)
+        self.cookie: StickyCookie[EndpointState] | None = (
+            affinity.for_upstream(upstream.id)
+            if upstream.balancing.affinity is Affinity.COOKIE
+            else None
+        )
+
+    def renew(self, upstream: Upstream, loads: list[EndpointState]) -> None:
+        """Take over the upstream and its endpoints as a new snapshot has them."""
+        self.upstream = upstream
+        self.balancer.update(loads)
+        if self.cookie is not None:
+            self.cookie.update(loads)
+
+
+class BoundRoute:
+    """A route tied to run-time state; what a match gives."""
+
+    __slots__ = ("body_limit_bytes", "rewrite", "route", "upstream")
+
+    def __init__(
+        self, route: Route, upstream: UpstreamState | None, body_limit_bytes: int | None
+    ) -> None:
+        self.route = route
+        self.upstream = upstream
+        self.rewrite: Callable[[bytes], bytes | None] | None = (
+            compile_rewrite(route.rewrite) if route.rewrite is not None else None
+        )
+        limit = route.body_limit_bytes
+        self.body_limit_bytes = body_limit_bytes if limit is None else (limit or None)
+
+
+class Active:
+    """The snapshot being served, with the tables built from it."""
+
+    __slots__ = ("router", "snapshot", "tls_hosts")
+
+    def __init__(self, snapshot: Snapshot, router: Router[BoundRoute]) -> None:
+        self.snapshot = snapshot
+        self.router = router
+        self.tls_hosts: ServerNames[bool] = ServerNames(dict.fromkeys(snapshot.tls_hosts, True))
+
+
+class RunTime:
+    """
+    All run-time state of one data plane; `activate` reconciles it with a new snapshot.
+
+    Args:
+        draw: ``draw(n)`` gives a random number below n.
+        affinity_key: Signs affinity cookies.
+        body_limit_bytes: The limit of routes that set none.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[int], int],
+        *,
+        affinity_key: bytes = b"",
+        body_limit_bytes: int | None = None,
+    ) -> None:
+        self._draw = draw
+        self._affinity = CookieAffinity(affinity_key)
+        self._body_limit_bytes = body_limit_bytes
+        self._upstreams: dict[UpstreamId, UpstreamState] = {}
+        self._endpoints: dict[EndpointKey, EndpointState] = {}
+        self.activate(EMPTY)
+
+    def activate(self, snapshot: Snapshot) -> None:
+        """Serve *snapshot* from now on: one assignment, after everything has been made ready."""
+        endpoints: dict[EndpointKey, EndpointState] = {}
+        upstreams = {
+            key: self._upstream(upstream, endpoints)
+            for key, upstream in snapshot.upstreams.items()
+        }
+
+        def bind(route: Route) -> BoundRoute:
+            state = upstreams.get(route.upstream) if route.upstream is not None else None
+            return BoundRoute(route, state, self._body_limit_bytes)
+
+        self.active = Active(snapshot, build_router(snapshot, bind))
+        gone = self._endpoints.keys() - endpoints.keys()
+        retired = [self._endpoints[key] for key in gone]
+        self._upstreams, self._endpoints = upstreams, endpoints
+        for state in retired:
+            state.retire()
+
+    @property
+    def endpoints(self) -> tuple[EndpointState, ...]:
+        """Every endpoint of the snapshot being served."""
+        return tuple(self._endpoints.values())
+
+    def _upstream(
+        self, upstream: Upstream, endpoints: dict[EndpointKey, EndpointState]
+    ) -> UpstreamState:
+        loads = [self._endpoint(upstream, each, endpoints) for each in upstream.endpoints]
+        state = self._upstreams.get(upstream.id)
+        if state is None or state.balancing != upstream.balancing:
+            state = UpstreamState(upstream, self._draw, self._affinity)
+            state.renew(upstream, loads)
+        elif state.upstream != upstream:
+            state.renew(upstream, loads)
+        return state
+
+    def _endpoint(
+        self,
+        upstream: Upstream,
+        endpoint: Endpoint,
+        endpoints: dict[EndpointKey, EndpointState],
+    ) -> EndpointState:
+        key = (upstream.id.service_port, endpoint)
+        state = endpoints.get(key)
+        if state is None:
+            state = self._endpoints.get(key) or EndpointState(endpoint)
+            endpoints[key] = state
+        return state

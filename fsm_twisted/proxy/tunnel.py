@@ -1,0 +1,74 @@
+"""An upgraded connection: bytes both ways, with back-pressure and half-close, until both end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fsm_twisted.net.descriptor import Descriptor
+
+if TYPE_CHECKING:
+    from fsm_twisted.proxy.downstream import Downstream
+    from fsm_twisted.proxy.upstream import UpstreamConnection
+
+
+class Tunnel:
+    """
+    The two connections of a tunnel.
+
+    Args:
+        downstream: The client's side; its output holds the 101 already.
+        upstream: The endpoint's side.
+        seconds: Longest silence of both sides.
+    """
+
+    __slots__ = ("_downstream", "_ended", "_is_over", "_seconds", "_upstream")
+
+    def __init__(
+        self, downstream: Downstream, upstream: UpstreamConnection, seconds: float
+    ) -> None:
+        self._downstream = downstream
+        self._upstream = upstream
+        self._seconds = seconds
+        self._is_over = False
+        self._ended: set[Descriptor] = set()
+        downstream.register_producer(upstream)
+        upstream.register_producer(downstream)
+        self._keep_alive()
+
+    def _keep_alive(self) -> None:
+        deadline = self._downstream.plane.seconds() + self._seconds
+        self._downstream.deadline = self._upstream.deadline = deadline
+
+    def _other(self, side: Descriptor) -> Descriptor:
+        return self._upstream if side is self._downstream else self._downstream
+
+    def data(self, side: Descriptor, data: bytes) -> None:
+        """Pass on what *side* has sent."""
+        self._other(side).write(data)
+        self._keep_alive()
+
+    def input_ended(self, side: Descriptor) -> None:
+        """Pass on the end of one direction; the other may go on."""
+        self._other(side).finish()
+
+    def output_ended(self, side: Descriptor) -> None:
+        """Close both when both directions have ended."""
+        self._ended.add(side)
+        if len(self._ended) == 2:  # noqa: PLR2004  both sides
+            self._downstream.close()
+            self._upstream.close()
+
+    def closed(self, side: Descriptor) -> None:
+        """Close the other side as well, after what is still to be sent."""
+        if self._is_over:
+            return
+        self._is_over = True
+        downstream, upstream = self._downstream, self._upstream
+        upstream.endpoint.in_flight -= 1
+        downstream.tunnel = upstream.tunnel = None
+        if side is upstream:
+            downstream.unregister_producer()
+            downstream.exchange_ended(ends=True)
+        else:
+            upstream.unregister_producer()
+            upstream.finish()

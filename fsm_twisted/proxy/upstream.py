@@ -1,0 +1,186 @@
+"""The endpoint's side: one connection, idle in its pool or serving one exchange at a time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from twisted.internet import main
+
+from fsm_twisted.http1.reader import ResponseHeadReader
+from fsm_twisted.net.descriptor import Descriptor, PlainStream
+
+if TYPE_CHECKING:
+    from fsm_twisted.proxy.exchange import Exchange
+    from fsm_twisted.proxy.plane import DataPlane
+    from fsm_twisted.proxy.runtime import EndpointState
+    from fsm_twisted.proxy.tunnel import Tunnel
+
+_NEVER = float("inf")
+
+
+class UpstreamConnection(Descriptor):
+    """
+    A connection to an endpoint.
+
+    It connects, then serves its exchange, then waits in the endpoint's pool, still registered for
+    reading: an end of input or a stray byte removes it at once, so it is never used again.
+    """
+
+    __slots__ = (
+        "_is_connecting",
+        "endpoint",
+        "exchange",
+        "heads",
+        "is_fresh",
+        "plane",
+        "tunnel",
+    )
+
+    read_bytes = 64 * 1024
+
+    def __init__(self, plane: DataPlane, endpoint: EndpointState, exchange: Exchange) -> None:
+        super().__init__(plane.loop)
+        self.plane = plane
+        self.endpoint = endpoint
+        self.exchange: Exchange | None = exchange
+        self.tunnel: Tunnel | None = None
+        self.heads = ResponseHeadReader(plane.options.limits)
+        self.is_fresh = True
+        self._is_connecting = True
+
+    def connect(self, seconds: float) -> None:
+        """Begin to connect; the exchange learns the outcome, never before this returns."""
+        where = self.endpoint.endpoint
+        family = socket.AF_INET6 if ":" in where.address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self.attach(sock, PlainStream(sock))
+        self.deadline = self.plane.seconds() + seconds
+        self.plane.sweep.add(self)
+        code = sock.connect_ex((where.address, where.port))
+        if code in {0, errno.EINPROGRESS}:
+            self._loop.addWriter(self)
+        else:
+            self._loop.callLater(0, self.connectionLost, main.CONNECTION_LOST)
+
+    def doWrite(self) -> Exception | None:
+        """Learn that the connection stands, or has failed; later, send what waits."""
+        if not self._is_connecting:
+            return super().doWrite()
+        self._loop.removeWriter(self)
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            return OSError(code, os.strerror(code))
+        self._is_connecting = False
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.resumeProducing()
+        if self.exchange is None:
+            return main.CONNECTION_DONE
+        self.exchange.connected(self)
+        return None
+
+    @property
+    def is_connecting(self) -> bool:
+        """Whether nothing can have been sent yet."""
+        return self._is_connecting
+
+    def is_alive(self) -> bool:
+        """Ask the kernel whether an idle connection still stands, with nothing to be read."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    # Input
+
+    def data_received(self, data: bytes) -> None:
+        """Hand the bytes to the exchange; on an idle connection nobody has asked for any."""
+        if self.exchange is not None:
+            self.exchange.response_data(data)
+        elif self.tunnel is not None:
+            self.tunnel.data(self, data)
+        else:
+            self.close()
+
+    def input_ended(self) -> None:
+        """Learn that the endpoint sends no more."""
+        if self.exchange is not None:
+            self.exchange.response_ended()
+        elif self.tunnel is not None:
+            self.tunnel.input_ended(self)
+        else:
+            self.close()
+
+    def output_failed(self) -> None:
+        """Keep reading: an endpoint may have answered before it stopped listening."""
+        self.resumeProducing()
+
+    def output_ended(self) -> None:
+        """Half-close is for tunnels; everything else is closed whole."""
+        if self.tunnel is not None:
+            self.tunnel.output_ended(self)
+        else:
+            self.close()
+
+    def pauseProducing(self) -> None:
+        """Wait for the client; its slowness is not the endpoint's silence."""
+        super().pauseProducing()
+        self.deadline = _NEVER
+
+    def resumeProducing(self) -> None:
+        """Read again, and expect something in time."""
+        super().resumeProducing()
+        if self.exchange is not None:
+            self.deadline = self.plane.seconds() + self.exchange.read_seconds
+
+    def expect_more(self) -> None:
+        """Expect something in time again, unless the client makes us wait."""
+        if self._reading:
+            self.deadline = self.plane.seconds() + self.plane.options.upstream_seconds
+
+    # The end
+
+    def release(self) -> None:
+        """Go back to the pool; the exchange is over and both sides are clean."""
+        self.exchange = None
+        endpoint = self.endpoint
+        idle = endpoint.idle
+        if endpoint.is_retired or len(idle) >= self.plane.options.pool_size:
+            self.close()
+            return
+        self.is_fresh = False
+        self.deadline = self.plane.seconds() + self.plane.options.pool_idle_seconds
+        idle.append(self)
+        self.resumeProducing()
+
+    def discard(self) -> None:
+        """Close without telling the exchange, which has finished with this connection."""
+        self.exchange = None
+        self.abort()
+
+    def expired(self) -> None:
+        """Give up a connection that is not accepted, an endpoint that is silent, an idle one."""
+        self.deadline = _NEVER
+        if self.exchange is not None:
+            self.exchange.response_timed_out()
+        elif self.tunnel is not None:
+            self.close()
+        else:
+            self.close()
+
+    def closed(self) -> None:
+        """Tell whoever is on the other side, once."""
+        self.plane.sweep.discard(self)
+        exchange, self.exchange = self.exchange, None
+        tunnel, self.tunnel = self.tunnel, None
+        if exchange is not None:
+            exchange.upstream_gone(self)
+        elif tunnel is not None:
+            tunnel.closed(self)
+        elif self in self.endpoint.idle:
+            self.endpoint.idle.remove(self)
