@@ -19,6 +19,7 @@ from fsm_twisted.http1.syntax import (
     TOKEN_CLASS,
     VALUE_CLASS,
     HeadLimits,
+    mend_fields,
     split_fields,
 )
 from fsm_twisted.message.framing import Chunked, Framing, NoBody, Sized, UntilClose
@@ -248,7 +249,8 @@ class ChunkedReader:
             return
         # split_fields wants an empty line after a line; there may be no line before it.
         block = b"\r\n" + bytes(gathered[:end])
-        split_fields(block, 2, self._limits, self._trailer_fault)
+        if any(not name for name, _ in split_fields(block, 2, self._limits, self._trailer_fault)):
+            mend_fields(block, 2, self._trailer_fault)
         self.rest = bytes(gathered[end:])
         self.done = True
         self._trailers = None

@@ -7,17 +7,19 @@ from typing import Final
 
 from fsm_twisted.http1.errors import RequestError, bad_framing, request_fault
 from fsm_twisted.http1.special import (
+    BROKEN,
     CLAIM,
     CODING,
     CONNECTION,
     EXPECT,
     HOST,
     LENGTH,
-    ORDINARY,
+    NO_OPTIONS,
     REQUEST_NAMES,
     UPGRADE,
+    ConnectionOptions,
     connection_options,
-    without_nominated,
+    tokens,
 )
 from fsm_twisted.http1.syntax import (
     DIGITS,
@@ -26,22 +28,28 @@ from fsm_twisted.http1.syntax import (
     TOKEN_CLASS,
     HeadLimits,
     check_size,
+    mend_fields,
     split_fields,
 )
 from fsm_twisted.message.authority import Authority, AuthorityError, parse_authority
 from fsm_twisted.message.fields import Field
 from fsm_twisted.message.framing import CHUNKED, NO_BODY, Framing, NoBody, Sized
 from fsm_twisted.message.heads import RequestHead
-from fsm_twisted.message.target import Target, TargetError, parse_target
+from fsm_twisted.message.target import Target, TargetError, has_dot_segment, parse_target
 
-_START: Final = re.compile(rb"([%b]++) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n" % TOKEN_CLASS)
+# The usual request line, in origin-form; whatever else there is, is taken apart by hand.
+_USUAL: Final = re.compile(
+    rb"([%b]++) (/[\x21\x22\x24-\x3e\x40-\x7e]*+)(?:\?([\x21\x22\x24-\x7e]*+))? HTTP/1\.([01])\r\n"
+    % TOKEN_CLASS
+)
+_START: Final = re.compile(rb"([%b]++) ([\x21\x22\x24-\x7e]++) HTTP/1\.[01]\r\n" % TOKEN_CLASS)
 _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
 _CODINGS: Final = re.compile(rb"[%b]+(?:[ \t]*;[^,]*)?" % TOKEN_CLASS)
 _NO_HOST: Final = Authority(b"", None, b"")
-_NOBODY_ASKS: Final[frozenset[bytes]] = frozenset()
+_REFUSED: Final = frozenset({b"CONNECT", b"TRACE"})
 
 # Kind of field -> the values of all fields of that kind, in order.
-Marked = dict[int, list[bytes]]
+Marked = dict[int, tuple[bytes, ...]]
 
 
 def parse_request_head(block: bytes, limits: HeadLimits) -> RequestHead:
@@ -64,26 +72,28 @@ def parse_request_head(block: bytes, limits: HeadLimits) -> RequestHead:
 
 
 def _parse(block: bytes, limits: HeadLimits) -> RequestHead:
-    start = _START.match(block)
-    if start is None:
-        raise _start_line_fault(block)
-    method, raw_target, digit = start.groups()
-    minor = 1 if digit == b"1" else 0
-    target, named = _target(method, raw_target)
-    fields, claims, marked = _sort(split_fields(block, start.end(), limits, request_fault))
+    named = None
+    line = _USUAL.match(block)
+    if line is not None:
+        method, path, query, digit = line.groups()
+        if method in _REFUSED or has_dot_segment(path):
+            raise _start_line_fault(block)
+        target = Target(path, query)
+        minor = 1 if digit == b"1" else 0
+        start = line.end()
+    else:
+        method, target, named, minor, start = _start_line(block)
+    fields, claims, marked = _sort(block, start, limits)
     authority = _authority(marked.get(HOST), named, minor)
     framing = _framing(marked, minor) if CODING in marked or LENGTH in marked else NO_BODY
-    options = _NOBODY_ASKS
-    if CONNECTION in marked:
-        options = _connection(marked[CONNECTION])
-        fields = without_nominated(fields, options)
-    expects = False
-    if EXPECT in marked:
-        expects = _expectation(marked[EXPECT], minor, framing)
-        if not expects:
-            fields = [field for field in fields if field[0].lower() != b"expect"]
+    expects = EXPECT in marked and _expects_continue(marked[EXPECT], minor, framing)
+    if EXPECT in marked and not expects:
+        fields = [field for field in fields if field[0].lower() != b"expect"]
+    options = _connection(marked[CONNECTION]) if CONNECTION in marked else NO_OPTIONS
+    if options.nominated:
+        fields = options.without_nominated(fields)
     upgrade = None
-    if UPGRADE in marked and minor and b"upgrade" in options:
+    if UPGRADE in marked and minor and options.upgrade:
         upgrade = _upgrade(method, framing, marked[UPGRADE])
     return RequestHead(
         method,
@@ -93,10 +103,20 @@ def _parse(block: bytes, limits: HeadLimits) -> RequestHead:
         tuple(fields),
         claims,
         framing,
-        b"close" not in options and (minor == 1 or b"keep-alive" in options),
+        not options.close and (minor == 1 or options.keep_alive),
         expects,
         upgrade,
     )
+
+
+def _start_line(block: bytes) -> tuple[bytes, Target, Authority | None, int, int]:
+    """Take an unusual request line apart: method, target, its authority, minor version, end."""
+    line = _START.match(block)
+    if line is None:
+        raise _start_line_fault(block)
+    target, authority = _target(line[1], line[2])
+    end = line.end()
+    return line[1], target, authority, 1 if block[end - 3 : end - 2] == b"1" else 0, end
 
 
 def _start_line_fault(block: bytes) -> RequestError:
@@ -111,11 +131,13 @@ def _start_line_fault(block: bytes) -> RequestError:
         return request_fault("bad_request", "the version is not HTTP/DIGIT.DIGIT")
     if parts[2] not in (b"HTTP/1.0", b"HTTP/1.1"):
         return request_fault("version_unknown", "a version other than HTTP/1.0 and HTTP/1.1")
-    return request_fault("bad_target", "a target has bytes from 0x21 to 0x7e, and no fragment")
+    if parts[0] in _REFUSED:
+        return request_fault("method_refused", "CONNECT and TRACE are not forwarded")
+    return request_fault("bad_target", "a byte outside 0x21-0x7e, a fragment or a dot segment")
 
 
 def _target(method: bytes, raw: bytes) -> tuple[Target, Authority | None]:
-    if method in (b"CONNECT", b"TRACE"):
+    if method in _REFUSED:
         raise request_fault("method_refused", "CONNECT and TRACE are not forwarded")
     try:
         return parse_target(method, raw)
@@ -123,28 +145,33 @@ def _target(method: bytes, raw: bytes) -> tuple[Target, Authority | None]:
         raise request_fault("bad_target", str(fault)) from fault
 
 
-def _sort(fields: list[Field]) -> tuple[list[Field], tuple[Field, ...], Marked]:
+def _sort(
+    block: bytes, start: int, limits: HeadLimits
+) -> tuple[list[Field], tuple[Field, ...], Marked]:
     """Take apart what goes on, what claims who the client is, and what is for this hop."""
+    fields = split_fields(block, start, limits, request_fault)
     ordinary: list[Field] = []
     claims: list[Field] = []
     marked: Marked = {}
-    get = REQUEST_NAMES.get
     for field in fields:
-        kind = get(field[0])
-        if kind is None:
-            kind = REQUEST_NAMES.kind(field[0])
-        if kind == ORDINARY:
+        kind = REQUEST_NAMES[field[0]]
+        if not kind:
             ordinary.append(field)
         elif kind == CLAIM:
             claims.append(field)
+        elif kind in marked:
+            marked[kind] += (field[1],)
         else:
-            marked.setdefault(kind, []).append(field[1])
+            marked[kind] = (field[1],)
             if kind == EXPECT:
                 ordinary.append(field)
+    if BROKEN in marked:
+        tidy = b"".join(b"%b:%b\r\n" % field for field in mend_fields(block, start, request_fault))
+        return _sort(tidy + b"\r\n", 0, limits)
     return ordinary, tuple(claims), marked
 
 
-def _authority(hosts: list[bytes] | None, named: Authority | None, minor: int) -> Authority:
+def _authority(hosts: tuple[bytes, ...] | None, named: Authority | None, minor: int) -> Authority:
     """
     Decide who is asked: exactly one valid Host, and the same as in an absolute target.
 
@@ -186,7 +213,7 @@ def _framing(marked: Marked, minor: int) -> Framing:
     return Sized(int(lengths[0]))
 
 
-def _coding_fault(codings: list[bytes]) -> RequestError:
+def _coding_fault(codings: tuple[bytes, ...]) -> RequestError:
     """Tell a coding that we do not know (501) from a list that delimits nothing (400)."""
     *others, last = (part.strip(b" \t").lower() for part in b",".join(codings).split(b","))
     known_form = all(map(_CODINGS.fullmatch, others))
@@ -195,14 +222,14 @@ def _coding_fault(codings: list[bytes]) -> RequestError:
     return bad_framing("Transfer-Encoding is not the one value chunked")
 
 
-def _connection(values: list[bytes]) -> frozenset[bytes]:
-    options = connection_options(values[0] if len(values) == 1 else b",".join(values))
+def _connection(values: tuple[bytes, ...]) -> ConnectionOptions:
+    options = connection_options(values)
     if options is None:
         raise request_fault("bad_request", "Connection is no list of tokens")
     return options
 
 
-def _expectation(values: list[bytes], minor: int, framing: Framing) -> bool:
+def _expects_continue(values: tuple[bytes, ...], minor: int, framing: Framing) -> bool:
     """
     Tell whether the client waits for 100 (RFC 9110 section 10.1.1).
 
@@ -215,10 +242,9 @@ def _expectation(values: list[bytes], minor: int, framing: Framing) -> bool:
     return not _is_empty(framing)
 
 
-def _upgrade(method: bytes, framing: Framing, values: list[bytes]) -> bytes | None:
+def _upgrade(method: bytes, framing: Framing, values: tuple[bytes, ...]) -> bytes | None:
     """Return ``websocket`` if that is asked for as RFC 6455 section 4.1 wants; others lapse."""
-    protocols = connection_options(b",".join(values))
-    asked = protocols is not None and b"websocket" in protocols
+    asked = b"websocket" in (tokens(values) or ())
     return b"websocket" if asked and method == b"GET" and _is_empty(framing) else None
 
 

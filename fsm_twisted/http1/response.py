@@ -7,16 +7,25 @@ from typing import Final
 
 from fsm_twisted.http1.errors import ResponseError, response_fault
 from fsm_twisted.http1.special import (
+    BROKEN,
     CODING,
     CONNECTION,
     LENGTH,
-    ORDINARY,
+    NO_OPTIONS,
     RESPONSE_NAMES,
     UPGRADE,
+    ConnectionOptions,
     connection_options,
-    without_nominated,
+    tokens,
 )
-from fsm_twisted.http1.syntax import DIGITS, VALUE_CLASS, HeadLimits, check_size, split_fields
+from fsm_twisted.http1.syntax import (
+    DIGITS,
+    VALUE_CLASS,
+    HeadLimits,
+    check_size,
+    mend_fields,
+    split_fields,
+)
 from fsm_twisted.message.fields import Field
 from fsm_twisted.message.framing import CHUNKED, NO_BODY, UNTIL_CLOSE, Framing, Sized, UntilClose
 from fsm_twisted.message.heads import ResponseHead
@@ -28,9 +37,9 @@ _SWITCHING: Final = 101
 _OK: Final = 200
 _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
-_NOBODY_ASKS: Final[frozenset[bytes]] = frozenset()
 
-Marked = dict[int, list[bytes]]
+# Kind of field -> the values of all fields of that kind, in order.
+Marked = dict[int, tuple[bytes, ...]]
 
 
 def parse_response_head(block: bytes, request_method: bytes, limits: HeadLimits) -> ResponseHead:
@@ -54,8 +63,8 @@ def parse_response_head(block: bytes, request_method: bytes, limits: HeadLimits)
     digit, code, reason = start.groups()
     minor = 1 if digit == b"1" else 0
     status = int(code)
-    fields, marked = _sort(split_fields(block, start.end(), limits, response_fault))
-    length = _length(marked.get(LENGTH)) if LENGTH in marked else None
+    fields, marked = _sort(block, start.end(), limits)
+    length = _length(marked[LENGTH]) if LENGTH in marked else None
     if CODING in marked:
         _check_coding(marked[CODING], length, minor)
     framing: Framing
@@ -68,10 +77,9 @@ def parse_response_head(block: bytes, request_method: bytes, limits: HeadLimits)
         framing = CHUNKED
     else:
         framing = UNTIL_CLOSE if length is None else Sized(length)
-    options = _NOBODY_ASKS
-    if CONNECTION in marked:
-        options = _connection(marked[CONNECTION])
-        fields = without_nominated(fields, options)
+    options = _connection(marked[CONNECTION]) if CONNECTION in marked else NO_OPTIONS
+    if options.nominated:
+        fields = options.without_nominated(fields)
     return ResponseHead(
         status,
         reason or b"",
@@ -84,26 +92,28 @@ def parse_response_head(block: bytes, request_method: bytes, limits: HeadLimits)
     )
 
 
-def _sort(fields: list[Field]) -> tuple[list[Field], Marked]:
+def _sort(block: bytes, start: int, limits: HeadLimits) -> tuple[list[Field], Marked]:
     """Take apart what goes on and what is for this hop."""
     ordinary: list[Field] = []
     marked: Marked = {}
-    get = RESPONSE_NAMES.get
-    for field in fields:
-        kind = get(field[0])
-        if kind is None:
-            kind = RESPONSE_NAMES.kind(field[0])
-        if kind == ORDINARY:
+    for field in split_fields(block, start, limits, response_fault):
+        kind = RESPONSE_NAMES[field[0]]
+        if not kind:
             ordinary.append(field)
+        elif kind in marked:
+            marked[kind] += (field[1],)
         else:
-            marked.setdefault(kind, []).append(field[1])
+            marked[kind] = (field[1],)
+    if BROKEN in marked:
+        tidy = b"".join(
+            b"%b:%b\r\n" % field for field in mend_fields(block, start, response_fault)
+        )
+        return _sort(tidy + b"\r\n", 0, limits)
     return ordinary, marked
 
 
-def _length(values: list[bytes] | None) -> int | None:
+def _length(values: tuple[bytes, ...]) -> int:
     """Return the one Content-Length; a repeated one is refused even when all are alike."""
-    if values is None:
-        return None
     if len(values) != 1:
         raise ResponseError("Content-Length is repeated")
     if DIGITS.fullmatch(values[0]) is None:
@@ -111,7 +121,7 @@ def _length(values: list[bytes] | None) -> int | None:
     return int(values[0])
 
 
-def _check_coding(values: list[bytes], length: int | None, minor: int) -> None:
+def _check_coding(values: tuple[bytes, ...], length: int | None, minor: int) -> None:
     """Allow only a Transfer-Encoding that is alone, of HTTP/1.1 and exactly chunked."""
     if length is not None:
         raise ResponseError("Transfer-Encoding and Content-Length")
@@ -121,22 +131,22 @@ def _check_coding(values: list[bytes], length: int | None, minor: int) -> None:
         raise ResponseError("Transfer-Encoding is not the one value chunked")
 
 
-def _connection(values: list[bytes]) -> frozenset[bytes]:
-    options = connection_options(b",".join(values))
+def _connection(values: tuple[bytes, ...]) -> ConnectionOptions:
+    options = connection_options(values)
     if options is None:
         raise ResponseError("Connection is no list of tokens")
     return options
 
 
-def _persists(framing: Framing, options: frozenset[bytes], minor: int) -> bool:
-    if isinstance(framing, UntilClose) or b"close" in options:
+def _persists(framing: Framing, options: ConnectionOptions, minor: int) -> bool:
+    if isinstance(framing, UntilClose) or options.close:
         return False
-    return minor == 1 or b"keep-alive" in options
+    return minor == 1 or options.keep_alive
 
 
-def _switched(marked: Marked, options: frozenset[bytes]) -> bytes | None:
+def _switched(marked: Marked, options: ConnectionOptions) -> bytes | None:
     """Return the one protocol that a 101 switches to, if it says so properly."""
-    protocols = connection_options(b",".join(marked.get(UPGRADE, [])))
-    if protocols is None or len(protocols) != 1 or b"upgrade" not in options:
+    protocols = tokens(marked.get(UPGRADE, ()))
+    if protocols is None or len(protocols) != 1 or not options.upgrade:
         return None
     return next(iter(protocols))

@@ -23,10 +23,13 @@ TOKEN: Final = re.compile(rb"[%b]+" % TOKEN_CLASS)
 VALUE: Final = re.compile(rb"[%b]*" % VALUE_CLASS)
 DIGITS: Final = re.compile(rb"[0-9]{1,18}")
 
-# A match begins at a line's beginning and holds one LF, its last byte: so there are as many
-# matches as lines only if every line is a field line.
-FIELD_LINE: Final = re.compile(
-    rb"^([%b]++):[ \t]*+([%b]*+)\r\n" % (TOKEN_CLASS, VALUE_CLASS), re.MULTILINE
+# Each match is one whole line; a line that is no field line gives an empty name, and so does one
+# with whitespace after its value, which only the second pattern takes.
+_TIDY_LINE: Final = re.compile(
+    rb"([%b]++):[ \t]*+([%b]*+)(?<![ \t])\r\n|[^\n]*+\n" % (TOKEN_CLASS, VALUE_CLASS)
+)
+_FIELD_LINE: Final = re.compile(
+    rb"([%b]++):[ \t]*+([%b]*+)\r\n|[^\n]*+\n" % (TOKEN_CLASS, VALUE_CLASS)
 )
 
 # What no head and no trailer may contain. A CR at the very end may still become a CRLF.
@@ -58,29 +61,34 @@ def split_fields(block: bytes, start: int, limits: HeadLimits, fault: Fault) -> 
     Split the field lines of *block*, which begin at *start* and end with an empty line.
 
     Returns:
-        Names as sent, values as sent but for the whitespace around them.
+        Names as sent, values as sent but for the whitespace around them. An empty name stands
+        for a line that has to be looked at again: give it to `mend_fields`.
 
     Raises:
-        Exception: As *fault* makes it: ``bad_request`` when a line is no field line or the block
-            does not end with its only empty line, ``head_too_large`` for too many fields.
+        Exception: As *fault* makes it: ``bad_request`` when the block does not end with an empty
+            line, ``head_too_large`` for too many fields.
     """
-    fields: list[Field] = FIELD_LINE.findall(block, start)
-    if block[-4:] != b"\r\n\r\n" or len(fields) != block.count(b"\n", start) - 1:
-        raise fault("bad_request", _broken_rule(block, start))
+    if block[-4:] != b"\r\n\r\n":
+        raise fault("bad_request", "the head does not end with an empty line")
+    fields: list[Field] = _TIDY_LINE.findall(block, start, len(block) - 2)
     if len(fields) > limits.fields:
         raise fault("head_too_large", f"more than {limits.fields} fields")
-    if b" \r\n" in block or b"\t\r\n" in block:
-        return [(name, value.rstrip(b" \t")) for name, value in fields]
     return fields
 
 
-def _broken_rule(block: bytes, start: int) -> str:
-    """Say which line is no field line, and by which rule (RFC 9112 sections 2.2 and 5)."""
-    lines = block[start:].split(b"\n")
-    for number, line in enumerate(lines[:-1], 1):
-        if FIELD_LINE.match(line + b"\n") is None and (line != b"\r" or number < len(lines) - 1):
-            return f"field line {number}: {_line_rule(line, number)}"
-    return "the head does not end with one empty line"
+def mend_fields(block: bytes, start: int, fault: Fault) -> list[Field]:
+    """
+    Split the field lines again, whitespace after values allowed; no name is empty afterwards.
+
+    Raises:
+        Exception: ``bad_request`` as *fault* makes it, for a line that is no field line.
+    """
+    fields: list[Field] = _FIELD_LINE.findall(block, start, len(block) - 2)
+    for number, (name, _) in enumerate(fields, 1):
+        if not name:
+            line = block[start:].split(b"\n")[number - 1]
+            raise fault("bad_request", f"field line {number}: {_line_rule(line, number)}")
+    return [(name, value.rstrip(b" \t")) for name, value in fields]
 
 
 def _line_rule(line: bytes, number: int) -> str:

@@ -111,7 +111,7 @@ def _response_framing(framing: Framing, declared: int | None) -> bytes:
 
 def _field_lines(fields: Fields, names: SpecialNames) -> list[bytes]:
     lines = []
-    get = names.get
+    get = names.get  # no classification before the name is known to be a token
     for name, value in fields:
         if get(name) != ORDINARY or value[:1] in _PADDED or value[-1:] in _PADDED:
             _check_field(name, value, names)
@@ -124,7 +124,7 @@ def _check_field(name: bytes, value: bytes, names: SpecialNames) -> None:
         raise ValueError("a field name is not a token")
     if VALUE.fullmatch(value) is None or value != value.strip(b" \t"):
         raise ValueError("a field value has control bytes or whitespace around it")
-    if names.kind(name) not in (ORDINARY, CLAIM, EXPECT):
+    if names[name] not in (ORDINARY, CLAIM, EXPECT):
         raise ValueError("a field of this hop among the end-to-end fields")
 
 

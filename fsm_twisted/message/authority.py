@@ -41,19 +41,6 @@ class Authority:
     wire: bytes
 
 
-@lru_cache(maxsize=1024)
-def _parse(raw: bytes) -> Authority:
-    parts = _SPLIT.fullmatch(raw)
-    if parts is None:
-        raise AuthorityError("a host is a name, an IPv4 or a bracketed IPv6 address [:port]")
-    name, digits = parts.groups()
-    port = None if digits is None else int(digits)
-    if port is not None and port > _MAX_PORT:
-        raise AuthorityError("a port is a number from 0 to 65535")
-    host = _ipv6(name) if name[:1] == b"[" else _name(name)
-    return Authority(host, port, raw)
-
-
 def _ipv6(name: bytes) -> bytes:
     try:
         return b"[%b]" % str(IPv6Address(name[1:-1].decode("ascii"))).encode("ascii")
@@ -71,16 +58,26 @@ def _name(name: bytes) -> bytes:
     return host
 
 
+@lru_cache(maxsize=1024)
 def parse_authority(raw: bytes) -> Authority:
     """
     Parse the value of Host or the authority of an absolute target, whitespace already removed.
 
     Stricter than RFC 3986: no userinfo, no percent-encoding, no sub-delims, no IPvFuture, no
-    zone, no empty port, and labels as in DNS (63 bytes, underscores allowed).
+    zone, no empty port, and labels as in DNS (63 bytes, underscores allowed). The last ones are
+    remembered, the faulty ones not.
 
     Raises:
         AuthorityError: It is not a host with an optional port.
     """
     if len(raw) > _MAX_WIRE:
         raise AuthorityError("the host is longer than a DNS name can be")
-    return _parse(raw)
+    parts = _SPLIT.fullmatch(raw)
+    if parts is None:
+        raise AuthorityError("a host is a name, an IPv4 or a bracketed IPv6 address [:port]")
+    name, digits = parts.groups()
+    port = None if digits is None else int(digits)
+    if port is not None and port > _MAX_PORT:
+        raise AuthorityError("a port is a number from 0 to 65535")
+    host = _ipv6(name) if name[:1] == b"[" else _name(name)
+    return Authority(host, port, raw)

@@ -38,6 +38,12 @@ class Target:
         return self.path if self.query is None else b"%b?%b" % (self.path, self.query)
 
 
+def has_dot_segment(path: bytes) -> bool:
+    """Tell whether a segment is ``.`` or ``..``, plain or percent-encoded (RFC 3986, 5.2.4)."""
+    # Such a segment has a plain dot after its slash, or a percent-encoded one.
+    return (b"/." in path or b"%" in path) and _DOTS.search(path) is not None
+
+
 def parse_target(method: bytes, raw: bytes) -> tuple[Target, Authority | None]:
     """
     Parse a request target.
@@ -60,8 +66,7 @@ def parse_target(method: bytes, raw: bytes) -> tuple[Target, Authority | None]:
             return Target(raw, None), None
         raw, authority = _absolute(method, raw)
     path, mark, query = raw.partition(b"?")
-    # A dot segment has a plain dot after a slash, or a percent-encoded one.
-    if (b"/." in path or b"%" in path) and _DOTS.search(path) is not None:
+    if has_dot_segment(path):
         raise TargetError("the path has a dot segment")
     return Target(path, query if mark else None), authority
 
