@@ -22,7 +22,7 @@ def rendered(compiled: Compiled) -> dict[str, Plain]:
         "default": _route(snapshot.default) if snapshot.default else None,
         "upstreams": {str(key): _upstream(each) for key, each in snapshot.upstreams.items()},
         "tls_hosts": list[Plain](sorted(snapshot.tls_hosts)),
-        "certificates": {host: "present" for host in snapshot.certificates},
+        "certificates": dict.fromkeys(snapshot.certificates, "present"),
         "findings": [_finding(each) for each in compiled.findings],
     }
     return {key: value for key, value in whole.items() if value}

@@ -1,0 +1,109 @@
+"""
+Write the tables of docs/ that are made from the code.
+
+Run ``python tools/generate_docs.py`` after a change of the annotations or of the reason codes;
+tests/compiler/test_documentation.py fails while a table is behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from fsm_twisted.compiler.annotations import ANNOTATIONS, LATER, Asked
+from fsm_twisted.snapshot.reasons import FINDINGS, REPLIES
+
+DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table."""
+    columns = tuple(columns)
+    lines = [columns, tuple("---" for _ in columns), *(tuple(row) for row in rows)]
+    return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
+
+
+def honoured_annotations() -> str:
+    """Return the annotations that are honoured."""
+    columns = ("name", "values", "default", "effect", "error", "risk", "example")
+    return table(
+        columns,
+        (
+            (
+                f"`{each.name}`",
+                each.values,
+                each.default_text,
+                each.effect,
+                each.error,
+                each.risk,
+                f"`{each.example}`",
+            )
+            for each in ANNOTATIONS
+        ),
+    )
+
+
+def later_annotations() -> str:
+    """Return the annotations that are known but not honoured yet."""
+    columns = ("name", "values", "what it is for", "who asks for it")
+    rows = ((f"`{each.name}`", each.values, each.effect, _asking(each.asked)) for each in LATER)
+    return table(columns, rows)
+
+
+def replies() -> str:
+    """Return the codes of replies that the proxy makes itself."""
+    rows = (
+        (f"`{each.code}`", str(each.status), each.text, each.meaning) for each in REPLIES.values()
+    )
+    return table(("code", "status", "body", "meaning"), rows)
+
+
+def findings() -> str:
+    """Return the codes of findings."""
+    rows = (
+        (f"`{each.code}`", each.severity.value, each.meaning, each.remedy)
+        for each in FINDINGS.values()
+    )
+    return table(("code", "severity", "meaning", "remedy"), rows)
+
+
+TABLES: Final[dict[str, dict[str, Callable[[], str]]]] = {
+    "annotations.md": {"annotations": honoured_annotations, "later": later_annotations},
+    "reason-codes.md": {"replies": replies, "findings": findings},
+}
+
+
+def renewed(page: str, text: str) -> str:
+    """Return *text* of the docs/ file *page* with its tables made anew between their markers."""
+    for name, made in TABLES[page].items():
+        begin, end = f"<!-- table {name} -->\n", f"<!-- end of {name} -->"
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = f"{before}{begin}\n{made()}\n{end}{after}"
+    return text
+
+
+def _asking(asked: Callable[[str], Asked]) -> str:
+    kinds = {asked(value) for value in ("true", "false", "GRPC", "HTTPS")}
+    if Asked.PROTECTION not in kinds:
+        return "gets a warning"
+    if Asked.COMFORT in kinds:
+        return "is refused for TLS (503 `unprotected`), else gets a warning"
+    return "is refused (503 `unprotected`)"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main() -> None:
+    """Renew every page in place."""
+    for page in TABLES:
+        path = DOCS / page
+        path.write_text(renewed(page, path.read_text()))
+        print(f"renewed {path}")
+
+
+if __name__ == "__main__":
+    main()
