@@ -94,12 +94,12 @@ class Controller:
 def finding_of(problem: SourceProblem) -> Finding:
     """Tell a problem of a manifest file as a finding, with file and line."""
     reason = FINDINGS[problem.reason]
-    about = problem.ref or ObjectRef("File", "", problem.where.rpartition(":")[0])
+    about = problem.ref or ObjectRef("File", "", problem.file)
     place = f"{problem.where}: {problem.path}: " if problem.path else f"{problem.where}: "
     return Finding(
         about,
         reason,
         place + problem.message,
-        "the last good version stays in force",
+        problem.instead,
         reason.remedy,
     )

@@ -117,6 +117,12 @@ FINDINGS = _findings(
         "mend the field named",
     ),
     (
+        "object_repeated",
+        _W,
+        "the same object is written twice; the later one counts",
+        "remove one of the two",
+    ),
+    (
         "path_invalid",
         _E,
         "a path or pathType cannot be used",

@@ -1,0 +1,56 @@
+"""What a source says of its files: objects, where each comes from, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from fsm_twisted.objects.model import KubernetesObject, ObjectRef
+
+# Codes of `snapshot.reasons.FINDINGS`.
+FILE_UNREADABLE: Final = "file_unreadable"
+OBJECT_REPEATED: Final = "object_repeated"
+
+
+class SourceError(Exception):
+    """A path that was asked for cannot be used at all; the text says which and why."""
+
+
+@attrs.frozen
+class SourceProblem:
+    """
+    One thing that a person should mend.
+
+    ``where`` is ``file:line``, or the file alone; ``path`` is the JSON path inside the object,
+    empty for the whole; ``reason`` is a code of the registry of findings; ``instead`` says what
+    is done as long as it is not mended.
+    """
+
+    ref: ObjectRef | None
+    where: str
+    path: str
+    message: str
+    reason: str
+    instead: str
+
+    @property
+    def file(self) -> str:
+        """Return the file (or directory) alone."""
+        file, _, line = self.where.rpartition(":")
+        return file if file and line.isdecimal() else self.where
+
+
+@attrs.frozen
+class Contents:
+    """
+    Everything that the files say at one moment.
+
+    ``objects`` has no reference twice. ``origins`` is ``file:line`` by reference; an old
+    ``Endpoints`` is there under its own reference and under those of the slices it became.
+    """
+
+    objects: tuple[KubernetesObject, ...] = ()
+    origins: Mapping[ObjectRef, str] = attrs.field(factory=dict)
+    problems: tuple[SourceProblem, ...] = ()

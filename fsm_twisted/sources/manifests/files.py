@@ -1,0 +1,141 @@
+"""Which files belong to the given paths, and reading one of them, with all that can go wrong."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Final
+
+import attrs
+
+from fsm_twisted.objects.names import printable
+from fsm_twisted.sources.manifests.documents import FileFault
+
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
+_SHOWN_LIMIT: Final = 4096
+
+
+@attrs.frozen
+class Given:
+    """A path as the user wrote it, and where that was when the program started."""
+
+    shown: str
+    path: str
+    is_link: bool = attrs.field(default=False, eq=False)
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> Given:
+        """Take *path*; a relative one stays where it is when the program changes directory."""
+        text = os.fspath(path)
+        return cls(printable(text, _SHOWN_LIMIT), os.path.join(os.getcwd(), text))
+
+    def inside(self, entry: os.DirEntry[str]) -> Given:
+        """Return a file of this directory."""
+        shown = printable(os.path.join(self.shown, entry.name), _SHOWN_LIMIT)
+        return Given(shown, entry.path, entry.is_symlink())
+
+
+@attrs.frozen
+class Signature:
+    """What changes when the contents of a path change, whatever changed them."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+
+def list_files(given: Given) -> tuple[Given, ...]:
+    """
+    Return the manifest files of a path, by name: itself, or those right in the directory.
+
+    Hidden names and other endings than .yaml, .yml and .json are passed over in a directory, so
+    editors' left-overs are, too. Nothing there is an ordinary outcome: an empty tuple.
+
+    Raises:
+        OSError: The directory cannot be listed.
+    """
+    try:
+        with os.scandir(given.path) as entries:
+            found = [given.inside(entry) for entry in entries if _is_manifest(entry.name)]
+    except FileNotFoundError:
+        return ()
+    except NotADirectoryError:
+        return (given,)
+    return tuple(sorted(found, key=lambda each: each.path))
+
+
+def _is_manifest(name: str) -> bool:
+    return name.endswith(_SUFFIXES) and not name.startswith(".")
+
+
+def signature_of(path: str) -> Signature | None:
+    """
+    Return the signature of a file, `None` when it is gone or a directory.
+
+    Raises:
+        FileFault: It cannot be looked at, or is no file (a pipe would hold us up).
+    """
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _fault(error) from None
+    if stat.S_ISDIR(found.st_mode):
+        return None
+    return _signature(found)
+
+
+def read_file(path: str, limit_bytes: int) -> tuple[bytes, Signature] | None:
+    """
+    Return the bytes of a file and the signature it had when it was opened.
+
+    `None` when it is gone.
+
+    Raises:
+        FileFault: It cannot be read, is no file, or is larger than *limit_bytes*.
+    """
+    try:
+        # Without waiting: the path may have become a pipe since it was looked at.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _fault(error) from None
+    with open(descriptor, "rb", buffering=0) as file:
+        signature = _signature(os.fstat(descriptor))
+        if signature.size > limit_bytes:
+            raise _too_large(limit_bytes)
+        return _read(file.fileno(), limit_bytes), signature
+
+
+def _read(descriptor: int, limit_bytes: int) -> bytes:
+    chunks: list[bytes] = []
+    left = limit_bytes + 1
+    try:
+        while left and (chunk := os.read(descriptor, min(left, 1 << 20))):
+            chunks.append(chunk)
+            left -= len(chunk)
+    except OSError as error:
+        raise _fault(error) from None
+    if not left:
+        raise _too_large(limit_bytes)
+    return b"".join(chunks)
+
+
+def _signature(found: os.stat_result) -> Signature:
+    if not stat.S_ISREG(found.st_mode):
+        raise FileFault("is not a regular file")
+    return Signature(
+        found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    )
+
+
+def _fault(error: OSError) -> FileFault:
+    return FileFault(f"cannot be read: {error.strerror}")
+
+
+def _too_large(limit_bytes: int) -> FileFault:
+    return FileFault(f"is larger than {limit_bytes} bytes: split it into several files")
