@@ -7,6 +7,7 @@ The only place of the compiler that knows `cryptography`. Texts never hold a par
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from fsm_twisted.snapshot.model import CertificateEntry
@@ -78,14 +80,17 @@ def parse_certificate(data: Mapping[str, bytes]) -> ParsedCertificate | Certific
 
 @lru_cache(maxsize=4096)
 def _parse_pair(chain_pem: bytes, key_pem: bytes) -> ParsedCertificate | CertificateFault:
-    try:
-        chain = _load_chain(chain_pem)
-        key = _load_key(key_pem)
-        _check_strength(key)
-        _check_match(chain[0], key)
-    except _Unusable as error:
-        return CertificateFault(str(error))
-    return _describe(chain, key)
+    # Certificates that break RFC 5280 in small ways make cryptography warn; OpenSSL serves them.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        try:
+            chain = _load_chain(chain_pem)
+            key = _load_key(key_pem)
+            _check_strength(key)
+            _check_match(chain[0], key)
+            return _describe(chain, key)
+        except _Unusable as error:
+            return CertificateFault(str(error))
 
 
 def _load_chain(pem: bytes) -> list[x509.Certificate]:
@@ -153,7 +158,12 @@ def _describe(chain: list[x509.Certificate], key: PrivateKeyTypes) -> ParsedCert
 def _names(leaf: x509.Certificate) -> frozenset[str]:
     try:
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+        ValueError,
+    ):
         return frozenset()
     return frozenset(name.lower() for name in found.value.get_values_for_type(x509.DNSName))
 

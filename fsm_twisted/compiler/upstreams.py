@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 import attrs
@@ -25,6 +26,8 @@ from fsm_twisted.snapshot.identity import Endpoint, ServicePortId
 _TCP: Final = "TCP"
 _ADDRESS_VERSIONS: Final = {"IPv4": 4, "IPv6": 6}
 _HIGHEST_PORT: Final = 65535
+# The order of Endpoint itself, without its slower comparison.
+_ADDRESS_AND_PORT: Final = attrgetter("address", "port")
 _PORTS_SHOWN: Final = 8
 
 
@@ -109,7 +112,7 @@ def endpoints_of(slices: Iterable[EndpointSlice], port_name: str) -> tuple[Endpo
                 ready.update(_addresses(endpoint, version, ports))
             elif endpoint.serving and endpoint.terminating:
                 leaving.update(_addresses(endpoint, version, ports))
-    return tuple(sorted(ready or leaving))
+    return tuple(sorted(ready or leaving, key=_ADDRESS_AND_PORT))
 
 
 def _addresses(endpoint: SliceEndpoint, version: int, ports: list[int]) -> list[Endpoint]:

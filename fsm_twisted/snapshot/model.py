@@ -48,7 +48,7 @@ class Route:
     ``host`` is lower-case, ``""`` for any host, ``*.`` in front for one label. ``path`` begins
     with ``/``; a PREFIX path has no trailing slash but for the root, which is ``/`` itself.
     ``upstream`` is None when the route cannot be served; ``refusal`` then says why (its status and
-    code are the answer).
+    code are the answer). ``body_limit_bytes`` is None for the option's limit, 0 for none.
     """
 
     ingress: IngressId
@@ -68,7 +68,8 @@ class VirtualHost:
 
     ``routes`` are sorted, one for each (path, match). ``default`` answers what none of the
     host's paths matches: the ``defaultBackend`` of the oldest Ingress that has a rule for this
-    host and a default backend. It is asked after *all* host levels (D7).
+    host and a default backend. It is asked after *all* host levels (D7). Rules without host own
+    none, so the table of ``""`` has no default: `Snapshot.default` is theirs.
     """
 
     host: str

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import encodebytes
 from datetime import UTC, datetime
 
 import attrs
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from fsm_twisted.compiler import Compiled, CompilerOptions, compile_snapshot
 from fsm_twisted.compiler.certificates import (
@@ -227,6 +229,18 @@ def test_a_secret_named_with_a_namespace_is_refused_though_it_exists() -> None:
     assert result.snapshot.certificates == {}
     assert result.snapshot.tls_hosts == {"example.com"}
     assert codes(result) == ["secret_foreign"]
+
+
+def test_a_certificate_that_breaks_rfc_5280_in_a_small_way_is_served_without_a_warning() -> None:
+    pair = make_pair()
+    der = bytearray(pair.certificate.public_bytes(Encoding.DER))
+    serial = der.index(b"\xa0\x03\x02\x01\x02\x02") + 7
+    der[serial] = 0x80 | der[serial]  # a negative serial number (section 4.1.2.2)
+    crt = b"-----BEGIN CERTIFICATE-----\n%b-----END CERTIFICATE-----\n" % encodebytes(der)
+
+    found = parse_certificate({"tls.crt": crt, "tls.key": pair.pem_key})
+
+    assert isinstance(found, ParsedCertificate)
 
 
 def test_a_renewed_certificate_has_another_fingerprint_and_the_same_one_has_not() -> None:
