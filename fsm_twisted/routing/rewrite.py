@@ -18,6 +18,9 @@ from fsm_twisted.snapshot.rewrite import Found, Pattern, Rewrite, compile_patter
 
 _REFERENCE: Final = re.compile(rb"\$([&$1-9])")
 
+# Surely matches at the begin of the text only: "^" is not repeated, and there is no alternative.
+_ANCHORED: Final = re.compile(r"\^(?![*+?{])[^|]*\Z")
+
 # One search is linear in the path, but a pattern may begin one at every byte. The product of
 # (instructions and template pieces) x bytes x matches is therefore bounded: about 20 ms at worst,
 # thousands of matches for a path and a pattern as people write them.
@@ -40,7 +43,8 @@ def compile_rewrite(rewrite: Rewrite) -> Callable[[bytes], bytes | None]:
     The answer is then ``bad_target``.
     """
     pattern = compile_pattern(rewrite.pattern)
-    return PathRewrite(pattern, parse_template(rewrite.template.encode(), pattern.groups))
+    template = parse_template(rewrite.template.encode(), pattern.groups)
+    return PathRewrite(pattern, template, _ANCHORED.match(rewrite.pattern) is not None)
 
 
 def parse_template(template: bytes, groups: int) -> tuple[Piece, ...]:
@@ -65,10 +69,15 @@ def parse_template(template: bytes, groups: int) -> tuple[Piece, ...]:
 
 @attrs.frozen
 class PathRewrite:
-    """A compiled pattern and the pieces of its template; call it with a path."""
+    """
+    A compiled pattern and the pieces of its template; call it with a path.
+
+    ``is_anchored``: the pattern matches at the begin or nowhere, so one search is enough.
+    """
 
     pattern: Pattern
     template: tuple[Piece, ...]
+    is_anchored: bool
 
     def __call__(self, path: bytes) -> bytes | None:
         """Return the rewritten path, or None; see `compile_rewrite`."""
@@ -76,8 +85,9 @@ class PathRewrite:
             return path
         matches_left = self._most_matches(path)
         parts: list[bytes] = []
-        size = done = 0
-        for match in self.pattern.finditer(path):
+        size = done = at = 0
+        # Not finditer: google-re2's yields an empty match behind the search's start twice.
+        while at <= len(path) and (match := self.pattern.search(path, at)) is not None:
             start, end = match.span()
             kept, new = path[done:start], self._expand(match)
             parts += (kept, new)
@@ -86,6 +96,9 @@ class PathRewrite:
             if size > _RESULT_LIMIT_BYTES or matches_left < 0:
                 return None
             done = end
+            if self.is_anchored:
+                break
+            at = end if end > start else end + 1
         if not parts:
             return path
         parts.append(path[done:])

@@ -9,7 +9,6 @@ process of all. `routing.rewrite` applies the rewrite.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final, Protocol, Self
 
 import attrs
@@ -45,8 +44,8 @@ class Pattern(Protocol):
     def programsize(self) -> int:
         """How many instructions RE2 runs at most for one byte of the text."""
 
-    def finditer(self, text: bytes, /) -> Iterator[Found]:
-        """Yield every non-overlapping match."""
+    def search(self, text: bytes, at: int, /) -> Found | None:
+        """Return the first match that begins at *at* or later; ``^`` stays the text's begin."""
 
 
 @attrs.frozen
