@@ -59,6 +59,8 @@ class _Kind:
         return f"{self.group}/{self.versions[0]}" if self.group else self.versions[0]
 
 
+PROBLEM_LIMIT: Final = 20
+
 _NETWORKING: Final = "networking.k8s.io"
 _BOTH: Final = ("v1", "v1beta1")
 
@@ -94,8 +96,16 @@ def decode_object(document: object, *, default_namespace: str = "default") -> De
             top, _metadata(top.required_child("metadata"), ref), _version(api_version)
         )
     except Unusable as unusable:
-        return Decoded((), ref, (*problems, unusable.problem))
-    return Decoded(values, ref, tuple(problems))
+        return Decoded((), ref, (*_bounded(problems), unusable.problem))
+    return Decoded(values, ref, _bounded(problems))
+
+
+def _bounded(problems: list[Problem]) -> tuple[Problem, ...]:
+    """Keep what a person reads: an object of a megabyte may have as many faults as bytes."""
+    if len(problems) <= PROBLEM_LIMIT:
+        return tuple(problems)
+    more = Problem("", f"has {len(problems) - PROBLEM_LIMIT} more problems: mend these first")
+    return (*problems[:PROBLEM_LIMIT], more)
 
 
 def _version(api_version: str) -> str:

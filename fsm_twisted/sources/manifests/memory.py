@@ -8,10 +8,11 @@ that cannot be used keeps its last good version.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import attrs
 
-from fsm_twisted.objects.decode import decode_object
+from fsm_twisted.objects.decode import Decoded, decode_object
 from fsm_twisted.objects.model import KubernetesObject, ObjectRef, ref_of
 from fsm_twisted.objects.problem import Problem
 from fsm_twisted.sources.manifests.contents import (
@@ -21,6 +22,9 @@ from fsm_twisted.sources.manifests.contents import (
     SourceProblem,
 )
 from fsm_twisted.sources.manifests.documents import Document, FileFault
+
+_NOT: Final = "the object is not served"
+_LAST_GOOD: Final = "its last good version still counts"
 
 
 @attrs.frozen
@@ -61,27 +65,53 @@ def after_reading(
     Raises:
         FileFault: The documents turn out to be unreadable while they are taken.
     """
-    entries: dict[ObjectRef, Entry] = {}
-    problems: list[SourceProblem] = []
-    is_any_unknown = False
+    reading = _Reading(old, shown)
     for document in documents:
-        where = f"{shown}:{document.line}"
         decoded = decode_object(document.value, default_namespace=default_namespace)
-        ref = decoded.ref
-        kept = old.entries.get(ref) if ref is not None else None
-        is_unusable = not decoded.values and bool(decoded.problems)
-        instead = _instead(is_unusable=is_unusable, has_last_good=kept is not None)
-        problems += [_told(each, document, ref, where, instead) for each in decoded.problems]
-        is_any_unknown |= is_unusable and ref is None
-        entry = Entry(decoded.values, where) if decoded.values else kept
-        if ref is None or entry is None or not (decoded.values or is_unusable):
-            continue
-        if (earlier := entries.pop(ref, None)) is not None:
-            problems.append(_repeated(ref, earlier.where, where))
-        entries[ref] = entry
-    if is_any_unknown:
-        entries = {**old.entries, **entries}
-    return FileState(entries, tuple(problems))
+        reading.take(decoded, document)
+    return reading.state()
+
+
+@attrs.define
+class _Reading:
+    """A file that is just being read."""
+
+    old: FileState
+    shown: str
+    entries: dict[ObjectRef, Entry] = attrs.field(factory=dict)
+    problems: list[SourceProblem] = attrs.field(factory=list)
+    is_any_unknown: bool = False
+
+    def take(self, decoded: Decoded, document: Document) -> None:
+        """Add what one document became."""
+        where = f"{self.shown}:{document.line}"
+        if decoded.values and decoded.ref is not None:
+            instead = "this part is left out, the rest of the object counts"
+            self._serve(decoded.ref, Entry(decoded.values, where))
+        else:
+            instead = self._keep(decoded)
+        self.problems += [
+            _told(each, document, decoded.ref, where, instead) for each in decoded.problems
+        ]
+
+    def _serve(self, ref: ObjectRef, entry: Entry) -> None:
+        if (earlier := self.entries.pop(ref, None)) is not None:
+            self.problems.append(_repeated(ref, earlier.where, entry.where))
+        self.entries[ref] = entry
+
+    def _keep(self, decoded: Decoded) -> str:
+        """Keep the last good version of an object that cannot be used, and say what is done."""
+        if decoded.ref is None:
+            self.is_any_unknown |= bool(decoded.problems)
+            return "objects that the file no longer has still count" if self.old.entries else _NOT
+        if decoded.problems and (last_good := self.old.entries.get(decoded.ref)):
+            self.entries.setdefault(decoded.ref, last_good)
+        return _LAST_GOOD if decoded.ref in self.entries else _NOT
+
+    def state(self) -> FileState:
+        """Return what the file says."""
+        kept = self.old.entries if self.is_any_unknown else {}
+        return FileState({**kept, **self.entries}, tuple(self.problems))
 
 
 def combine(states: Iterable[FileState], problems: Iterable[SourceProblem] = ()) -> Contents:
@@ -99,12 +129,6 @@ def combine(states: Iterable[FileState], problems: Iterable[SourceProblem] = ())
         origins.update((ref_of(value), entry.where) for value in entry.values)
     objects = tuple(value for entry in entries.values() for value in entry.values)
     return Contents(objects, origins, tuple(found))
-
-
-def _instead(*, is_unusable: bool, has_last_good: bool) -> str:
-    if not is_unusable:
-        return "this part is left out, the rest of the object counts"
-    return "its last good version still counts" if has_last_good else "the object is not served"
 
 
 def _told(

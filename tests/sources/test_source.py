@@ -1,0 +1,514 @@
+"""Following real files: every way in which people and machines change them."""
+# ruff: noqa: N802  the reactor's methods have Twisted's names
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
+from twisted.internet.task import Clock
+from twisted.trial.unittest import TestCase
+from zope.interface import implementer
+
+from fsm_twisted.objects.model import ObjectRef, Service
+from fsm_twisted.sources.manifests import (
+    Contents,
+    ManifestOptions,
+    ManifestSource,
+    SourceError,
+)
+from fsm_twisted.sources.manifests.source import Reactor
+from tests.sources.manifests import names, replace, service, services, swap_link
+
+PATIENCE_SECONDS = 10.0
+LATER_NS = 10**10
+
+
+@implementer(Reactor)
+class HandReactor(Clock):
+    """A clock that is turned by hand, and readers that are read when we say so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: set[IReadDescriptor] = set()
+
+    def addReader(self, reader: IReadDescriptor) -> None:
+        self.readers.add(reader)
+
+    def removeReader(self, reader: IReadDescriptor) -> None:
+        self.readers.discard(reader)
+
+    def addWriter(self, writer: IWriteDescriptor) -> None:
+        raise AssertionError("nothing is written")
+
+    def removeWriter(self, writer: IWriteDescriptor) -> None:
+        raise AssertionError("nothing is written")
+
+    def removeAll(self) -> list[IReadDescriptor | IWriteDescriptor]:
+        raise AssertionError("not ours to do")
+
+    def getReaders(self) -> list[IReadDescriptor]:
+        return list(self.readers)
+
+    def getWriters(self) -> list[IWriteDescriptor]:
+        return []
+
+    def read_events(self, wait_seconds: float = 0.0) -> bool:
+        """Let every reader with events read; return whether there was one."""
+        ready, _, _ = select.select(list(self.readers), [], [], wait_seconds)
+        for reader in ready:
+            reader.doRead()
+        return bool(ready)
+
+
+class Following:
+    """A source on real files, with a reactor turned by hand."""
+
+    def __init__(self, *paths: Path | str, wall_ns: Callable[[], int] | None = None) -> None:
+        self.reactor = HandReactor()
+        self.told: list[Contents] = []
+        self.source = ManifestSource(
+            paths,
+            reactor=self.reactor,
+            on_change=self.told.append,
+            options=ManifestOptions(limit_bytes=10_000),
+            # Files seem to have been written long ago, unless a test wants otherwise.
+            wall_ns=wall_ns or (lambda: time.time_ns() + LATER_NS),
+        )
+
+    def settle(self) -> list[str]:
+        """Let all that has happened so far be noticed; return the names of the objects."""
+        while self.reactor.read_events():
+            pass
+        self.reactor.advance(0.05)
+        return names(self.source.contents)
+
+    def await_names(self, *expected: str) -> None:
+        """Wait until exactly these objects are there."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self.settle() != sorted(expected):
+            assert time.monotonic() < end, (names(self.source.contents), expected)
+            self.reactor.read_events(0.05)
+
+    def reasons(self) -> list[tuple[str, str]]:
+        return [(each.where, each.reason) for each in self.source.contents.problems]
+
+
+Follow = Callable[..., Following]
+
+
+@pytest.fixture
+def follow() -> Iterator[Follow]:
+    """Make a source that is started, and stopped in the end."""
+    started: list[Following] = []
+
+    def begin(*paths: Path | str, wall_ns: Callable[[], int] | None = None) -> Following:
+        following = Following(*paths, wall_ns=wall_ns)
+        started.append(following)
+        following.source.start()
+        return following
+
+    yield begin
+    for following in started:
+        following.source.stop()
+        assert following.reactor.readers == set()
+        assert following.reactor.getDelayedCalls() == []
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return an empty directory, with room beside it."""
+    path = tmp_path / "manifests"
+    path.mkdir()
+    return path
+
+
+def port_of(following: Following, name: str = "web") -> int:
+    (value,) = (each for each in following.source.contents.objects if each.metadata.name == name)
+    assert isinstance(value, Service)
+    return value.ports[0].port
+
+
+def test_everything_is_there_when_start_returns(folder: Path, follow: Follow) -> None:
+    (folder / "a.yaml").write_text(services("a", "b"))
+    (folder / "c.yml").write_text(service("c"))
+    (folder / "d.json").write_text(
+        '{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "d"}, "spec": {}}'
+    )
+    following = follow(folder)
+
+    assert names(following.source.contents) == ["a", "b", "c", "d"]
+    assert following.told == [following.source.contents]
+    assert following.source.contents.origins[ObjectRef("Service", "default", "b")] == (
+        f"{folder}/a.yaml:9"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [".hidden.yaml", "a.yaml~", ".a.yaml.swp", "a.txt", "#a.yaml#", "a.yaml.tmp"]
+)
+def test_other_names_in_a_directory_are_passed_over(
+    name: str, folder: Path, follow: Follow
+) -> None:
+    (folder / name).write_text("{ broken")
+    (folder / "deeper.yaml").mkdir()
+    (folder / "deeper.yaml" / "b.yaml").write_text(service())
+    following = follow(folder)
+
+    assert following.source.contents == Contents()
+
+
+def test_a_file_that_is_named_is_read_whatever_its_ending(folder: Path, follow: Follow) -> None:
+    (folder / "a.txt").write_text(service())
+    following = follow(folder / "a.txt")
+
+    assert names(following.source.contents) == ["web"]
+
+
+def test_files_come_created_changed_renamed_and_deleted(folder: Path, follow: Follow) -> None:
+    following = follow(folder)
+    assert following.settle() == []
+
+    (folder / "a.yaml").write_text(service("a"))
+    following.await_names("a")
+    (folder / "a.yaml").write_text(service("b"))
+    following.await_names("b")
+    replace(folder / "a.yaml", service("c"))
+    following.await_names("c")
+    (folder / "a.yaml").rename(folder / "a.bak")
+    following.await_names()
+    (folder / "a.bak").rename(folder / "a.yaml")
+    following.await_names("c")
+    (folder / "a.yaml").unlink()
+    following.await_names()
+
+
+def test_a_write_of_the_same_size_at_the_same_time_is_noticed(
+    folder: Path, follow: Follow
+) -> None:
+    path = folder / "a.yaml"
+    path.write_text(service("a"))
+    stamp = path.stat().st_mtime_ns
+    following = follow(folder, wall_ns=lambda: stamp)
+    path.write_text(service("b"))
+    os.utime(path, ns=(stamp, stamp))
+
+    following.await_names("b")
+
+
+def test_a_touch_tells_nothing(folder: Path, follow: Follow) -> None:
+    (folder / "a.yaml").write_text(service("a"))
+    following = follow(folder)
+    os.utime(folder / "a.yaml")
+    replace(folder / "a.yaml", service("a"))
+    following.settle()
+
+    assert len(following.told) == 1
+
+
+def test_a_burst_is_told_once_when_it_is_quiet(folder: Path, follow: Follow) -> None:
+    following = follow(folder)
+    for number in range(4):
+        replace(folder / f"{number}.yaml", service(f"s{number}"))
+        assert following.reactor.read_events(PATIENCE_SECONDS)
+        following.reactor.advance(0.04)
+        assert len(following.told) == 1
+    following.reactor.advance(0.02)
+
+    assert [names(each) for each in following.told] == [[], ["s0", "s1", "s2", "s3"]]
+
+
+def test_an_endless_burst_is_told_in_time(folder: Path, follow: Follow) -> None:
+    following = follow(folder)
+    for number in range(7):
+        replace(folder / f"{number}.yaml", service(f"s{number}"))
+        assert following.reactor.read_events(PATIENCE_SECONDS)
+        following.reactor.advance(0.04)
+
+    assert len(following.told) == 2
+    assert len(following.told[1].objects) == 7
+
+
+def test_a_broken_file_is_named_with_its_line_and_keeps_its_objects(
+    folder: Path, follow: Follow
+) -> None:
+    (folder / "a.yaml").write_text(service("a"))
+    (folder / "b.yaml").write_text(service("b"))
+    following = follow(folder)
+    replace(folder / "a.yaml", "fine: yes\n---\nbroken: [\n")
+    replace(folder / "b.yaml", service("c"))
+
+    following.await_names("a", "c")
+    assert following.reasons() == [(f"{folder}/a.yaml:4", "file_unreadable")]
+    replace(folder / "a.yaml", service("d"))
+    following.await_names("c", "d")
+    assert following.reasons() == []
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"#" * 10_001, b"a: *x", b"%%"])
+def test_a_file_that_cannot_be_used_is_a_problem_of_that_file_alone(
+    content: bytes, folder: Path, follow: Follow
+) -> None:
+    (folder / "a.yaml").write_bytes(content)
+    (folder / "b.yaml").write_text(service("b"))
+    following = follow(folder)
+
+    assert names(following.source.contents) == ["b"]
+    assert [(each.file, each.reason) for each in following.source.contents.problems] == [
+        (f"{folder}/a.yaml", "file_unreadable")
+    ]
+
+
+def test_a_file_of_exactly_the_limit_is_read(folder: Path, follow: Follow) -> None:
+    text = service("a")
+    (folder / "a.yaml").write_text(text + "#" * (10_000 - len(text)))
+
+    assert names(follow(folder).source.contents) == ["a"]
+
+
+def test_a_pipe_does_not_hold_us_up(folder: Path, follow: Follow) -> None:
+    os.mkfifo(folder / "a.yaml")
+    following = follow(folder)
+
+    assert following.reasons() == [(f"{folder}/a.yaml", "file_unreadable")]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_keeps_its_objects_until_it_may(
+    folder: Path, follow: Follow
+) -> None:
+    path = folder / "a.yaml"
+    path.write_text(service("a"))
+    following = follow(folder)
+    path.chmod(0)
+    path.rename(folder / "b.yaml")
+    following.await_names()
+    assert following.reasons() == [(f"{folder}/b.yaml", "file_unreadable")]
+    (folder / "b.yaml").chmod(0o644)
+    following.await_names("a")
+
+
+def test_a_link_loop_is_a_problem_of_that_name_alone(folder: Path, follow: Follow) -> None:
+    (folder / "a.yaml").symlink_to("a.yaml")
+    (folder / "b.yaml").write_text(service("b"))
+    following = follow(folder)
+
+    assert names(following.source.contents) == ["b"]
+    assert following.reasons() == [(f"{folder}/a.yaml", "file_unreadable")]
+
+
+def test_a_mounted_config_map_is_renewed_by_the_swap_of_one_link(
+    folder: Path, follow: Follow
+) -> None:
+    for version in ("..1", "..2"):
+        (folder / version).mkdir()
+        (folder / version / "a.yaml").write_text(service(f"v{version[2:]}"))
+    (folder / "..data").symlink_to("..1")
+    (folder / "a.yaml").symlink_to("..data/a.yaml")
+    following = follow(folder)
+    assert names(following.source.contents) == ["v1"]
+
+    swap_link(folder / "..data", "..2")
+    following.await_names("v2")
+    shutil.rmtree(folder / "..1")
+    following.await_names("v2")
+    (folder / "..3").mkdir()
+    (folder / "..3" / "a.yaml").write_text(service("v3"))
+    swap_link(folder / "..data", "..3")
+    following.await_names("v3")
+
+
+def test_a_directory_behind_links_is_followed_wherever_they_lead(
+    tmp_path: Path, follow: Follow
+) -> None:
+    for version in ("one", "two"):
+        (tmp_path / version / "deep").mkdir(parents=True)
+        (tmp_path / version / "deep" / "a.yaml").write_text(service(version))
+    (tmp_path / "current").symlink_to("one")
+    (tmp_path / "given").symlink_to(tmp_path / "current")
+    following = follow(tmp_path / "given" / "deep")
+
+    swap_link(tmp_path / "current", "two")
+    following.await_names("two")
+    replace(tmp_path / "two" / "deep" / "a.yaml", service("new"))
+    following.await_names("new")
+    swap_link(tmp_path / "given", str(tmp_path / "one"))
+    following.await_names("one")
+
+
+def test_a_linked_file_is_followed_where_it_really_is(
+    tmp_path: Path, folder: Path, follow: Follow
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "x").write_text(service("a"))
+    (folder / "a.yaml").symlink_to("../elsewhere/x")
+    following = follow(folder)
+
+    (elsewhere / "x").write_text(service("b"))
+    following.await_names("b")
+    (elsewhere / "x").unlink()
+    following.await_names()
+    (elsewhere / "x").write_text(service("c"))
+    following.await_names("c")
+
+
+def test_a_single_file_is_followed_through_replacement_and_deletion(
+    folder: Path, follow: Follow
+) -> None:
+    path = folder / "a.yaml"
+    path.write_text(service("a"))
+    (folder / "other.yaml").write_text(service("other"))
+    following = follow(path)
+
+    replace(path, service("b"))
+    following.await_names("b")
+    path.unlink()
+    following.await_names()
+    path.write_text(service("c"))
+    following.await_names("c")
+
+
+def test_a_directory_may_be_deleted_and_made_again(folder: Path, follow: Follow) -> None:
+    (folder / "a.yaml").write_text(service("a"))
+    following = follow(folder)
+
+    shutil.rmtree(folder.parent)
+    following.await_names()
+    folder.mkdir(parents=True)
+    (folder / "b.yaml").write_text(service("b"))
+    following.await_names("b")
+    (folder / "c.yaml").write_text(service("c"))
+    following.await_names("b", "c")
+
+
+def test_a_directory_may_be_exchanged_for_another(tmp_path: Path, follow: Follow) -> None:
+    for name in ("live", "next"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.yaml").write_text(service(name))
+    following = follow(tmp_path / "live")
+
+    (tmp_path / "live").rename(tmp_path / "last")
+    (tmp_path / "next").rename(tmp_path / "live")
+    following.await_names("next")
+    (tmp_path / "last" / "a.yaml").write_text(service("stale"))
+    (tmp_path / "live" / "b.yaml").write_text(service("b"))
+    following.await_names("b", "next")
+
+
+def test_names_that_are_not_utf8_are_shown_all_the_same(folder: Path, follow: Follow) -> None:
+    with open(os.path.join(os.fsencode(folder), b"\xff.yaml"), "w") as file:
+        file.write("{")
+    following = follow(folder)
+
+    assert following.source.contents.problems[0].where.isprintable()
+
+
+def test_a_file_that_is_written_in_place_is_read_when_it_has_settled(
+    folder: Path, follow: Follow
+) -> None:
+    (folder / "a.yaml").write_text(services("a", "b"))
+    age = LATER_NS
+    following = follow(folder, wall_ns=lambda: (folder / "a.yaml").stat().st_mtime_ns + age)
+
+    age = 10_000_000
+    with open(folder / "a.yaml", "w") as writer:
+        writer.write(service("a"))
+        writer.flush()
+        (folder / "other.yaml").write_text(service("other"))
+        following.await_names("a", "b", "other")
+        writer.write("---\n" + service("c"))
+    age = LATER_NS
+    following.await_names("a", "c", "other")
+    assert len(following.told) == 3
+
+
+def test_a_file_that_is_written_for_ever_is_read_in_time(folder: Path, follow: Follow) -> None:
+    path = folder / "a.yaml"
+    path.write_text(service("a"))
+    following = follow(folder, wall_ns=lambda: path.stat().st_mtime_ns)
+    path.write_text(service("b"))
+    assert following.reactor.read_events(PATIENCE_SECONDS)
+    following.reactor.pump([0.05] * 8)
+
+    assert names(following.source.contents) == ["b"]
+
+
+@pytest.mark.parametrize("missing", ["nowhere", "nowhere/deeper", ""])
+def test_a_path_that_is_missing_at_the_start_is_named(
+    missing: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    following = Following(folder, missing)
+
+    with pytest.raises(SourceError, match=missing or "empty path"):
+        following.source.start()
+    assert following.reactor.readers == set()
+    assert following.told == []
+
+
+def test_relative_paths_survive_a_change_of_directory(
+    folder: Path, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    (folder / "a.yaml").write_text(service("a"))
+    following = follow("manifests")
+    monkeypatch.chdir("/")
+    (folder / "b.yaml").write_text("[")
+
+    following.await_names("a")
+    assert following.reasons() == [("manifests/b.yaml:2", "file_unreadable")]
+
+
+def test_later_paths_win_and_a_file_given_twice_is_read_once(folder: Path, follow: Follow) -> None:
+    (folder / "a.yaml").write_text(service(port=80))
+    (folder / "b.yaml").write_text(service(port=81))
+    following = follow(folder, folder / "a.yaml", folder)
+
+    assert port_of(following) == 81
+    assert following.reasons() == [(f"{folder}/b.yaml:1", "object_repeated")]
+
+
+def test_without_watches_the_files_are_looked_at_all_the_same(
+    folder: Path, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("fsm_twisted.sources.manifests.watch.INotify", exhausted)
+    following = follow(folder)
+    (folder / "a.yaml").write_text(service("a"))
+    following.reactor.advance(1)
+    assert names(following.source.contents) == ["a"]
+    (folder / "a.yaml").unlink()
+    following.reactor.advance(1)
+
+    assert names(following.source.contents) == []
+
+
+class RealReactorTests(TestCase):
+    def test_a_change_arrives_through_the_running_reactor(self) -> Deferred[None]:
+        from twisted.internet import reactor
+
+        folder = Path(self.mktemp())
+        folder.mkdir(parents=True)
+        self.addCleanup(shutil.rmtree, folder)
+        arrived: Deferred[None] = Deferred()
+
+        def on_change(contents: Contents) -> None:
+            if names(contents) == ["late"]:
+                arrived.callback(None)
+
+        source = ManifestSource([folder], reactor=cast("Reactor", reactor), on_change=on_change)
+        source.start()
+        self.addCleanup(source.stop)
+        replace(folder / "a.yaml", service("late"))
+        return arrived.addTimeout(PATIENCE_SECONDS, reactor)
