@@ -224,6 +224,7 @@ def test_every_pair_is_either_refused_or_usable(pattern: str, template: str) -> 
         ("", "-", "/" + "x" * 16_000),
         ("x", "/x" * 400, "/" + "x" * 300),
         (".*", "$&" * 400, "/" + "x" * 300),
+        ("^/x", "/y", "/" + "x" * 33_000),
     ],
 )
 def test_a_rewrite_that_would_take_too_long_or_grow_too_long_is_refused(
