@@ -122,8 +122,8 @@ class IngressService(MultiService):
         super().privilegedStartService()
 
     def _give_up(self, why: str) -> None:
-        sys.stderr.write(f"fsm-ingress: {why}\n")
-        sys.stderr.flush()
+        # twistd has turned sys.stderr into its log by now.
+        print(f"fsm-ingress: {why}", file=sys.__stderr__, flush=True)
         raise SystemExit(1)
 
     def startService(self) -> None:

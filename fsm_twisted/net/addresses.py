@@ -12,18 +12,11 @@ from contextlib import suppress
 import attrs
 
 DEFAULT_BACKLOG = 4096
-_ACCEPTED = (
-    "tcp:PORT[:interface=A][:backlog=N], tcp6:PORT[:interface=A][:backlog=N], "
-    "unix:PATH, or systemd:INDEX"
-)
 _FIRST_SYSTEMD_FD = 3
 
 
 class AddressError(ValueError):
-    """A listening address that cannot be understood; the text says what is accepted."""
-
-    def __init__(self, said: str = "") -> None:
-        super().__init__(f"{said}accepted: {_ACCEPTED}")
+    """A listening address that cannot be understood; the text says which part."""
 
 
 class BindError(Exception):
@@ -64,17 +57,17 @@ def parse_address(text: str) -> ListenAddress:
     family, _, rest = text.partition(":")
     if family == "unix":
         if not rest:
-            raise AddressError("unix: needs a path; ")
+            raise AddressError("unix: needs a path")
         return ListenAddress("unix", host=rest)
     if family == "systemd":
         if rest and not _is_number(rest):
-            raise AddressError(f"systemd: takes an index, not {rest!r}; ")
+            raise AddressError(f"systemd: takes an index, not {rest!r}")
         return ListenAddress("systemd", port=int(rest or "0"))
     if family not in {"tcp", "tcp6"}:
-        raise AddressError
+        raise AddressError(f"{family!r} is no kind of address")
     port, *options = _split_options(rest)
     if not _is_number(port) or int(port) > 65535:  # noqa: PLR2004  the last TCP port
-        raise AddressError(f"{port!r} is no port between 0 and 65535; ")
+        raise AddressError(f"{port!r} is no port between 0 and 65535")
     host, backlog = "", DEFAULT_BACKLOG
     for option in options:
         name, _, value = option.partition("=")
@@ -83,7 +76,7 @@ def parse_address(text: str) -> ListenAddress:
         elif name == "backlog" and _is_number(value) and int(value) > 0:
             backlog = int(value)
         else:
-            raise AddressError(f"{option!r} is no option of {family}; ")
+            raise AddressError(f"{option!r} is no option of {family}")
     return ListenAddress(family, host, int(port), backlog)
 
 
@@ -100,9 +93,9 @@ def _interface(family: str, value: str) -> str:
     try:
         address = ipaddress.ip_address(value.strip("[]"))
     except ValueError:
-        raise AddressError(f"interface={value} is no IP address; ") from None
+        raise AddressError(f"interface={value} is no IP address") from None
     if (address.version == 6) != (family == "tcp6"):  # noqa: PLR2004  IP versions
-        raise AddressError(f"interface={value} does not fit {family}; ")
+        raise AddressError(f"interface={value} does not fit {family}")
     return str(address)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from fsm_twisted.http1.errors import RequestError
 from fsm_twisted.http1.grammar import parse_request_head
 from fsm_twisted.http1.reader import HeadReader
+from fsm_twisted.http1.usual import USUAL_REQUEST, is_unusual_size, may_have_dots
+from fsm_twisted.message.authority import AuthorityError
 from fsm_twisted.message.framing import is_empty
 from fsm_twisted.net.descriptor import Descriptor
 from fsm_twisted.proxy.admission import LocalReply, admit
@@ -39,6 +41,7 @@ class Downstream(Descriptor):
         "_heads",
         "_input",
         "_input_has_ended",
+        "_is_between",
         "_is_serving",
         "_lingered_bytes",
         "_lingers",
@@ -58,6 +61,7 @@ class Downstream(Descriptor):
         self._input = b""
         self._input_has_ended = False
         self._is_serving = False
+        self._is_between = True  # two requests, with nothing of the next one here
         self._ends_after_reply = False
         self._lingers = False
         self._lingered_bytes = 0
@@ -90,9 +94,53 @@ class Downstream(Descriptor):
             self._lingered_bytes += len(data)
             if self._lingered_bytes > LINGER_BYTES:
                 self.close()
-        else:
+        elif not (self._is_between and self._take_usual(data)):
             self._input = self._input + data if self._input else data
             self._serve()
+
+    def _take_usual(self, data: bytes) -> bool:
+        """
+        Take the straight road with one usual request, whole and alone in one read.
+
+        False when anything about it is unusual: `_serve` then finds out what it is.
+        """
+        found = USUAL_REQUEST.fullmatch(data)
+        if found is None:
+            return False
+        plane = self.plane
+        method, target, authority, connection = found.groups()
+        if may_have_dots(target) or is_unusual_size(data, len(data), plane.options.limits):
+            return False
+        active = plane.runtime.active
+        known = active.hosts.get(authority)
+        if known is None:
+            try:
+                known = active.host_of(authority)
+            except AuthorityError:
+                return False
+        host, is_tls_host = known
+        if is_tls_host and not self.peer.is_secure and plane.redirects:
+            return False
+        bound = active.router.match(host, target.partition(b"?")[0])
+        if bound is None or bound.usual is None or self.peer.is_trusted:
+            return False
+        if connection is None:
+            head = data[:-2]
+        else:
+            begin, end = found.span(4)
+            head = data[:begin] + data[end:-2]
+        own = b"X-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n\r\n"
+        self._is_between = False
+        self.deadline = _NEVER
+        self.exchange = exchange = Exchange(
+            self,
+            bound.usual,
+            method,
+            target,
+            b"".join((head, self.peer.fields, own % (authority, plane.next_request_id()))),
+        )
+        exchange.attempt()
+        return True
 
     def hold(self, data: bytes) -> None:
         """Keep input of a later request until this one is answered."""
@@ -115,6 +163,7 @@ class Downstream(Descriptor):
     def _read_head(self) -> bool:
         """Read one head and act upon it; False when more input is needed."""
         data, self._input = self._input, b""
+        self._is_between = False
         heads = self._heads
         was_pending = heads.pending
         try:
@@ -136,15 +185,19 @@ class Downstream(Descriptor):
         claims = self._claims(head)
         decision = admit(head, plane.runtime.active, plane.options, is_secure=claims.is_secure)
         if isinstance(decision, LocalReply):
-            has_body = not is_empty(head.framing)
+            ends = not head.persistent or not is_empty(head.framing)
             self.reply(
-                decision.reason, decision.fields, head=head, ends=has_body or not head.persistent
+                decision.reason,
+                decision.fields,
+                method=head.method,
+                minor=head.minor,
+                ends=ends,
             )
             return
         try:
-            exchange = Exchange(self, head, decision, claims)
+            exchange = Exchange.of_head(self, head, decision, claims)
         except RequestError as error:  # the body is over its limit, and says so
-            self.reply(error.reason, head=head, ends=True)
+            self.reply(error.reason, method=head.method, ends=True)
             return
         self.exchange = exchange
         if exchange.request_body is not None:
@@ -193,7 +246,8 @@ class Downstream(Descriptor):
         reason: ReplyReason,
         fields: bytes = b"",
         *,
-        head: RequestHead | None = None,
+        method: bytes = b"",
+        minor: int = 1,
         ends: bool,
     ) -> None:
         """
@@ -202,15 +256,15 @@ class Downstream(Descriptor):
         Args:
             reason: Status, text and code.
             fields: Further field lines, each ending in CRLF.
-            head: The request's head, when it could be read.
+            method: The request's method, when it could be read.
+            minor: Its version, 0 or 1 of HTTP/1.x.
             ends: Whether this is the last answer of the connection.
         """
         plane = self.plane
         plane.count_reply(reason)
         ends = ends or plane.is_draining
-        closing = connection_field(head, ends=ends)
-        with_body = head is None or head.method != b"HEAD"
-        self.write(reply_bytes(reason, plane.date_field + fields + closing, with_body=with_body))
+        fields = plane.date_field + fields + connection_field(minor, ends=ends)
+        self.write(reply_bytes(reason, fields, with_body=method != b"HEAD"))
         self.exchange_ended(ends=ends)
 
     def exchange_ended(self, *, ends: bool) -> None:
@@ -223,6 +277,8 @@ class Downstream(Descriptor):
         self.deadline = self.plane.seconds() + self.plane.options.idle_seconds
         if self._input:
             self._serve()
+        else:
+            self._is_between = not self._heads.pending
         self._read_on()
 
     def _read_on(self) -> None:
@@ -288,11 +344,11 @@ class Downstream(Descriptor):
         self.plane.forget(self)
 
 
-def connection_field(head: RequestHead | None, *, ends: bool) -> bytes:
+def connection_field(minor: int, *, ends: bool) -> bytes:
     """Return our Connection field: close, or keep-alive for HTTP/1.0, or nothing."""
     if ends:
         return b"Connection: close\r\n"
-    return b"Connection: keep-alive\r\n" if head is not None and not head.minor else b""
+    return b"" if minor else b"Connection: keep-alive\r\n"
 
 
 _NEVER = float("inf")

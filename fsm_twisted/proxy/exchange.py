@@ -7,12 +7,14 @@ the two connections end.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from fsm_twisted.http1.errors import RequestError
-from fsm_twisted.http1.reader import body_reader
+from fsm_twisted.http1.reader import BodyReader, body_reader
+from fsm_twisted.http1.usual import usual_answer
 from fsm_twisted.http1.writer import LAST_CHUNK, write_chunk, write_request_head
-from fsm_twisted.message.framing import CHUNKED, NO_BODY
+from fsm_twisted.message.framing import CHUNKED, NO_BODY, Framing
+from fsm_twisted.proxy.replies import SERVER
 from fsm_twisted.proxy.response import Response
 from fsm_twisted.proxy.retry import Failure, is_idempotent, may_retry
 from fsm_twisted.proxy.upstream import UpstreamConnection
@@ -20,11 +22,12 @@ from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
 if TYPE_CHECKING:
     from fsm_twisted.balancing.affinity import StickyCookie
+    from fsm_twisted.message.fields import Fields
     from fsm_twisted.message.heads import RequestHead
     from fsm_twisted.proxy.admission import Admitted
     from fsm_twisted.proxy.client import Claims
     from fsm_twisted.proxy.downstream import Downstream
-    from fsm_twisted.proxy.runtime import BoundRoute, EndpointState
+    from fsm_twisted.proxy.runtime import EndpointState, UpstreamState
 
 # Request body that is kept until the first byte of the answer, so that it can be sent again.
 KEPT_BYTES = 64 * 1024
@@ -34,15 +37,26 @@ class Exchange:
     """
     What goes on between one request of a client and the endpoint that answers it.
 
-    ``request_body`` is the reader of the request's body while it is incomplete, else None.
+    Args:
+        downstream: The client's connection.
+        state: The upstream that the request has been routed to.
+        method: The request's method.
+        target: Path and query as sent, for the balancer's key.
+        head: The request's head as the endpoint will get it.
+
+    Attributes:
+        request_body: The reader of the request's body while it is incomplete, else None.
+        is_usual: The request is persistent HTTP/1.1 without body, upgrade, or cookie of ours.
     """
 
     __slots__ = (
         "_affinity",
         "_failure",
+        "_fields",
         "_has_body",
         "_head_bytes",
         "_is_chunked",
+        "_is_secure",
         "_kept",
         "_kept_bytes",
         "_key",
@@ -50,10 +64,12 @@ class Exchange:
         "_retries",
         "_state",
         "_tried",
-        "bound",
-        "claims",
         "downstream",
         "head",
+        "is_usual",
+        "method",
+        "minor",
+        "persistent",
         "plane",
         "read_seconds",
         "request_body",
@@ -61,39 +77,74 @@ class Exchange:
     )
 
     def __init__(
-        self, downstream: Downstream, head: RequestHead, admitted: Admitted, claims: Claims
+        self,
+        downstream: Downstream,
+        state: UpstreamState,
+        method: bytes,
+        target: bytes,
+        head: bytes,
     ) -> None:
         self.downstream = downstream
-        self.plane = downstream.plane
-        self.head = head
-        self.bound: BoundRoute = admitted.bound
-        self._state = state = admitted.upstream
-        make_key = state.key_of
-        self._key = (
-            b"" if make_key is None else make_key(claims.address, head.target.wire, head.fields)
-        )
-        self._affinity: StickyCookie[EndpointState] | None = None
-        self.claims = claims
-        self._head_bytes = write_request_head(
-            head, claims.fields, target=admitted.target, host=head.authority.wire
-        )
-        framing = head.framing
-        self._is_chunked = framing is CHUNKED
-        body = (
-            None
-            if framing is NO_BODY
-            else body_reader(framing, limit=admitted.bound.body_limit_bytes)
-        )
-        self.request_body = None if body is None or body.done else body
-        self._has_body = self.request_body is not None
-        self._kept: list[bytes] | None = []
-        self._kept_bytes = 0
+        self.plane = plane = downstream.plane
+        self._state = state
+        self._head_bytes = head
+        self.method = method
+        self.minor = 1
+        self.persistent = True
+        self.is_usual = True
+        self.head: RequestHead | None = None
+        self.request_body: BodyReader | None = None
+        self.upstream: UpstreamConnection | None = None
+        self.read_seconds = plane.options.upstream_seconds
+        self._kept: list[bytes] | None = _NOTHING
+        self._has_body = False
         self._response: Response | None = None
         self._tried: list[EndpointState] = []
         self._retries = 0
-        self._failure = REPLIES["no_endpoints"]
-        self.upstream: UpstreamConnection | None = None
-        self.read_seconds = self.plane.options.upstream_seconds
+        self._failure = _NO_ENDPOINTS
+        make_key = state.key_of
+        self._fields: Fields = ()
+        self._is_secure = False
+        self._affinity: StickyCookie[EndpointState] | None = None
+        self._key = b"" if make_key is None else make_key(downstream.peer.address, target, ())
+
+    @classmethod
+    def of_head(
+        cls, downstream: Downstream, head: RequestHead, admitted: Admitted, claims: Claims
+    ) -> Self:
+        """
+        Make the exchange of any request.
+
+        Raises:
+            RequestError: The body is over its limit, as its framing says.
+        """
+        state = admitted.upstream
+        sent = write_request_head(
+            head, claims.fields, target=admitted.target, host=head.authority.wire
+        )
+        self = cls(downstream, state, head.method, head.target.wire, sent)
+        self.head = head
+        self.minor = head.minor
+        self.persistent = head.persistent
+        self.is_usual = False
+        self._fields = head.fields
+        self._is_secure = claims.is_secure
+        if state.key_of is not None:
+            self._key = state.key_of(claims.address, head.target.wire, head.fields)
+        if head.framing is not NO_BODY:
+            self._expect_body(head.framing, admitted.bound.body_limit_bytes)
+        return self
+
+    def _expect_body(self, framing: Framing, limit_bytes: int | None) -> None:
+        limits = self.plane.options.limits
+        body = body_reader(framing, limit=limit_bytes, limits=limits)
+        if body.done:
+            return
+        self.request_body = body
+        self._has_body = True
+        self._is_chunked = framing is CHUNKED
+        self._kept = []
+        self._kept_bytes = 0
 
     def start(self, data: bytes) -> None:
         """Send the request on its way; *data* is what of its body has arrived with the head."""
@@ -102,11 +153,11 @@ class Exchange:
             if data:
                 self.request_data(data)
         if self.downstream.exchange is self:
-            self._attempt()
+            self.attempt()
 
     # The way to an endpoint
 
-    def _attempt(self) -> None:
+    def attempt(self) -> None:
         """Take the next endpoint, and an idle connection to it or a new one."""
         endpoint = self._pick()
         if endpoint is None:
@@ -117,7 +168,7 @@ class Exchange:
         idle = endpoint.idle
         while idle:
             upstream = idle.pop()
-            if is_idempotent(self.head.method) or upstream.is_alive():
+            if is_idempotent(self.method) or upstream.is_alive():
                 upstream.exchange = self
                 self.upstream = upstream
                 self._send(upstream)
@@ -129,19 +180,18 @@ class Exchange:
     def _pick(self) -> EndpointState | None:
         state = self._state
         cookie = state.cookie
-        if cookie is None:
+        if cookie is None or self.is_usual:
             return state.balancer.pick(self._key, self._tried)
-        kept = cookie.find(self.head.fields)
+        kept = cookie.find(self._fields)
         endpoint = cookie.pick(kept, state.balancer, self._key, self._tried)
         self._affinity = cookie if kept is None else None
         return endpoint
 
     def affinity_field(self) -> bytes:
         """Return the Set-Cookie line that keeps a new client with its endpoint, or nothing."""
-        cookie, upstream = self._affinity, self.upstream
-        if cookie is None or upstream is None:
+        if self.is_usual or self._affinity is None or self.upstream is None:
             return b""
-        value = cookie.header(upstream.endpoint, secure=self.claims.is_secure)
+        value = self._affinity.header(self.upstream.endpoint, secure=self._is_secure)
         return b"Set-Cookie: %b\r\n" % value
 
     def connected(self, upstream: UpstreamConnection) -> None:
@@ -225,9 +275,23 @@ class Exchange:
         """Take bytes from the endpoint."""
         response = self._response
         if response is None:
+            if self.is_usual and self._pass_usual(data):
+                return
             self._kept = None
             self._response = response = Response(self)
         response.data(data)
+
+    def _pass_usual(self, data: bytes) -> bool:
+        """Take the straight road with one usual answer, whole in one read; else False."""
+        plane = self.plane
+        if self.method == b"HEAD" or plane.is_draining:
+            return False
+        answer = usual_answer(data, plane.options.limits, SERVER, plane.date_field)
+        if answer is None:
+            return False
+        self.downstream.write(answer)
+        self.finish(is_reusable=True, ends=False)
+        return True
 
     def response_ended(self) -> None:
         """The endpoint sends no more."""
@@ -269,7 +333,7 @@ class Exchange:
     def _try_again(self, failure: Failure) -> None:
         again = may_retry(
             failure,
-            self.head.method,
+            self.method,
             has_body=self._has_body,
             is_replayable=self._kept is not None,
             retries=self._retries,
@@ -282,7 +346,7 @@ class Exchange:
             self._retries += 1
         if failure is Failure.REUSED_CLOSED:
             self._allow_last_endpoint_again()
-        self._attempt()
+        self.attempt()
 
     def _allow_last_endpoint_again(self) -> None:
         """Let a stale connection's endpoint be asked once more when no other is left."""
@@ -307,7 +371,9 @@ class Exchange:
         if self._response is not None and self._response.has_begun:
             downstream.abort()
             return
-        downstream.reply(reason, head=self.head, ends=incomplete or not self.head.persistent)
+        downstream.reply(
+            reason, method=self.method, minor=self.minor, ends=incomplete or not self.persistent
+        )
 
     def fail(self) -> None:
         """End because the endpoint's answer is not valid."""
@@ -335,3 +401,5 @@ class Exchange:
 
 
 _NEVER = float("inf")
+_NOTHING: list[bytes] = []  # never appended to: only a request with a body keeps any of it
+_NO_ENDPOINTS = REPLIES["no_endpoints"]

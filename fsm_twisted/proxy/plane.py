@@ -12,7 +12,7 @@ from fsm_twisted.net.descriptor import EventLoop, PlainStream, Stream
 from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.proxy.client import make_peer
 from fsm_twisted.proxy.downstream import Downstream
-from fsm_twisted.proxy.options import ProxyOptions
+from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.proxy.runtime import RunTime
 from fsm_twisted.snapshot.model import Snapshot
 
@@ -58,6 +58,7 @@ class DataPlane:
         self.is_draining = False
         self._drained: Callable[[], None] | None = None
         self._wall_seconds = wall_seconds
+        self.redirects = options.plain_http is not PlainHttp.SERVE
         self._tell_date(0)
         sweep.every_second(self._tell_date)
 

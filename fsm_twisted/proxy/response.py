@@ -72,7 +72,7 @@ class Response:
             if block is None:
                 return
             data = heads.take_rest()
-            head = parse_response_head(block, exchange.head.method, limits)
+            head = parse_response_head(block, exchange.method, limits)
             if head.status >= _FINAL:
                 self._begin(head, data)
                 return
@@ -87,14 +87,14 @@ class Response:
             msg = "too many interim answers"
             raise ResponseError(msg)
         exchange = self._exchange
-        if exchange.head.minor:
+        if exchange.minor:
             exchange.downstream.write(write_response_head(head, b""))
 
     def _begin(self, head: ResponseHead, data: bytes) -> None:
         """Send the head on, with what has come of the body in the same write."""
         exchange = self._exchange
         downstream = exchange.downstream
-        framing = self._choose_framing(head, exchange.head.minor)
+        framing = self._choose_framing(head, exchange.minor)
         outgoing = head if framing is head.framing else attrs.evolve(head, framing=framing)
         first = write_response_head(outgoing, self._own_fields(head))
         self._body = body = body_reader(
@@ -114,7 +114,7 @@ class Response:
         exchange = self._exchange
         framing = head.framing
         self._ends = (
-            not exchange.head.persistent
+            not exchange.persistent
             or exchange.request_body is not None
             or exchange.plane.is_draining
         )
@@ -142,7 +142,7 @@ class Response:
             own += exchange.plane.date_field
         if self._ends:
             own += b"Connection: close\r\n"
-        elif not exchange.head.minor:
+        elif not exchange.minor:
             own += b"Connection: keep-alive\r\n"
         return own + exchange.affinity_field()
 
@@ -191,7 +191,12 @@ class Response:
         """Become a tunnel, when that is what the client has asked for."""
         exchange = self._exchange
         downstream, upstream = exchange.downstream, exchange.upstream
-        if upstream is None or not head.upgrade or head.upgrade != exchange.head.upgrade:
+        if (
+            upstream is None
+            or not head.upgrade
+            or exchange.head is None
+            or head.upgrade != exchange.head.upgrade
+        ):
             msg = "101 without a matching upgrade"
             raise ResponseError(msg)
         downstream.write(write_response_head(head, b"") + data)

@@ -13,16 +13,20 @@ from fsm_twisted.balancing.affinity import CookieAffinity, StickyCookie
 from fsm_twisted.balancing.keys import make_key
 from fsm_twisted.balancing.load import EndpointLoad
 from fsm_twisted.balancing.selection import Balancer, make_balancer
+from fsm_twisted.message.authority import parse_authority
 from fsm_twisted.routing.rewrite import compile_rewrite
 from fsm_twisted.routing.router import Router, build_router
 from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.identity import Endpoint, ServicePortId, UpstreamId
 from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream
-from fsm_twisted.snapshot.policy import Affinity
+from fsm_twisted.snapshot.policy import Affinity, HashSource
 
 if TYPE_CHECKING:
     from fsm_twisted.proxy.upstream import UpstreamConnection
 
+_FIELDS = frozenset({HashSource.HEADER, HashSource.COOKIE})
+
+REMEMBERED_HOSTS = 4096
 EndpointKey = tuple[ServicePortId, Endpoint]
 
 
@@ -52,10 +56,11 @@ class UpstreamState:
     An upstream of the snapshot with its balancer.
 
     ``key_of`` makes the key that the balancer wants, None when it wants none; ``cookie`` is the
-    affinity cookie, None where there is none.
+    affinity cookie, None where there is none. ``is_usual`` says that no field of a request has a
+    part in the choice of its endpoint.
     """
 
-    __slots__ = ("balancer", "balancing", "cookie", "key_of", "upstream")
+    __slots__ = ("balancer", "balancing", "cookie", "is_usual", "key_of", "upstream")
 
     def __init__(
         self, upstream: Upstream, draw: Callable[[int], int], affinity: CookieAffinity
@@ -70,6 +75,8 @@ class UpstreamState:
             else None
         )
 
+        self.is_usual = self.cookie is None and upstream.balancing.hash_by.source not in _FIELDS
+
     def renew(self, upstream: Upstream, loads: list[EndpointState]) -> None:
         """Take over the upstream and its endpoints as a new snapshot has them."""
         self.upstream = upstream
@@ -79,9 +86,13 @@ class UpstreamState:
 
 
 class BoundRoute:
-    """A route tied to run-time state; what a match gives."""
+    """
+    A route tied to run-time state; what a match gives.
 
-    __slots__ = ("body_limit_bytes", "rewrite", "route", "upstream")
+    ``usual`` is the upstream when the route asks for nothing but to be forwarded, else None.
+    """
+
+    __slots__ = ("body_limit_bytes", "rewrite", "route", "upstream", "usual")
 
     def __init__(
         self, route: Route, upstream: UpstreamState | None, body_limit_bytes: int | None
@@ -93,17 +104,38 @@ class BoundRoute:
         )
         limit = route.body_limit_bytes
         self.body_limit_bytes = body_limit_bytes if limit is None else (limit or None)
+        is_usual = upstream is not None and upstream.is_usual and route.rewrite is None
+        self.usual = upstream if is_usual else None
 
 
 class Active:
-    """The snapshot being served, with the tables built from it."""
+    """
+    The snapshot being served, with the tables built from it.
 
-    __slots__ = ("router", "snapshot", "tls_hosts")
+    ``hosts`` remembers how Host fields were read, as host and whether it is a TLS host; whoever
+    fills it keeps it below `REMEMBERED_HOSTS`.
+    """
+
+    __slots__ = ("hosts", "router", "snapshot", "tls_hosts")
 
     def __init__(self, snapshot: Snapshot, router: Router[BoundRoute]) -> None:
         self.snapshot = snapshot
         self.router = router
+        self.hosts: dict[bytes, tuple[bytes, bool]] = {}
         self.tls_hosts: ServerNames[bool] = ServerNames(dict.fromkeys(snapshot.tls_hosts, True))
+
+    def host_of(self, wire: bytes) -> tuple[bytes, bool]:
+        """
+        Read a Host field: the host as it is matched, and whether it is a TLS host.
+
+        Raises:
+            AuthorityError: It is not valid.
+        """
+        host = parse_authority(wire).host
+        if len(self.hosts) >= REMEMBERED_HOSTS:
+            self.hosts.clear()
+        self.hosts[wire] = found = (host, self.tls_hosts.covers(host))
+        return found
 
 
 class RunTime:

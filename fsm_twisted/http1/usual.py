@@ -1,0 +1,142 @@
+"""
+The usual heads, recognised by one regular expression each (design decision D2).
+
+What matches has, by its very form, the meaning that the strict parser would find, and nothing in
+it is for this hop but a ``Connection: keep-alive``: so the very bytes that were checked may go on.
+What does not match is not wrong, only unusual; the strict parser decides. The law that ties the
+two together is tests/http1/test_usual.py.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterable
+from typing import Final
+
+from fsm_twisted.http1.syntax import HeadLimits
+
+# Of a token only these: punctuation could make a look-alike of a special name (X_Real_IP).
+_NAME: Final = b"-" + (string.digits + string.ascii_letters).encode("ascii")
+_VALUE: Final = rb":[\t\x20-\x7e\x80-\xff]*+"
+
+# Whatever the strict parser gives a meaning for this hop, beginnings included: with these the
+# general road is taken.
+_REQUEST_NAMES: Final = (
+    b"host", b"http2-settings", b"connection", b"content-length", b"transfer-encoding",
+    b"te", b"trailer", b"upgrade", b"expect", b"keep-alive", b"proxy", b"proxy-connection",
+    b"forwarded", b"x-real-ip", b"x-request-id",
+)  # fmt: skip
+_REQUEST_PREFIXES: Final = (b"x-forwarded",)
+_RESPONSE_NAMES: Final = (
+    b"connection", b"content-length", b"transfer-encoding", b"te", b"trailer", b"upgrade",
+    b"keep-alive", b"proxy-connection", b"http2-settings",
+)  # fmt: skip
+
+
+def _any_case(text: bytes) -> bytes:
+    return b"".join(
+        b"[%c%c]" % (byte, byte - 32) if 97 <= byte <= 122 else re.escape(bytes([byte]))  # noqa: PLR2004
+        for byte in text
+    )
+
+
+def _ordinary_line(names: Iterable[bytes], prefixes: Iterable[bytes] = ()) -> bytes:
+    """Return the pattern of a field line whose name is none of *names* and has no such prefix."""
+    names, prefixes = tuple(names), tuple(prefixes)
+    begin = {each[:1] for each in (*names, *prefixes)}
+    suspect = bytes(c for c in _NAME if bytes([c]).lower() in begin)
+    harmless = bytes(c for c in _NAME if bytes([c]).lower() not in begin)
+    special = b"|".join(
+        [_any_case(each) + b":" for each in names] + [_any_case(each) for each in prefixes]
+    )
+    return b"(?:[%b]|(?!%b)[%b])[%b]*+%b" % (
+        re.escape(harmless),
+        special,
+        re.escape(suspect),
+        re.escape(_NAME),
+        _VALUE,
+    )
+
+
+_ASKED: Final = _ordinary_line(_REQUEST_NAMES, _REQUEST_PREFIXES)
+_ANSWERED: Final = _ordinary_line(_RESPONSE_NAMES)
+_LINE_BYTES: Final = 4  # of the shortest field line
+_KEPT_ALIVE: Final = rb"\r\n[Cc]onnection: ?[Kk]eep-[Aa]live"
+
+USUAL_REQUEST: Final = re.compile(
+    rb"(GET|POST|HEAD|PUT|DELETE|PATCH) (/[!\"$-~]*+) HTTP/1\.1"
+    rb"(?:\r\n%b)*\r\n[Hh]ost: ?([A-Za-z0-9.:-]++)(?:\r\n%b)*(%b)?(?:\r\n%b)*\r\n\r\n"
+    % (_ASKED, _ASKED, _KEPT_ALIVE, _ASKED)
+)
+"""
+A whole request head without a body; use ``fullmatch``.
+
+Groups: method, target in origin-form (dot segments not yet looked for), Host, and the field line
+``Connection: keep-alive`` with the CRLF before it, if there is one behind Host.
+"""
+
+USUAL_RESPONSE: Final = re.compile(
+    rb"HTTP/1\.1 ([2345](?:[1-9][0-9]|0[012356789]))(?: [\t\x20-\x7e\x80-\xff]*+)?"
+    rb"(?:\r\n%b)*(%b)?(?:\r\n%b)*\r\n[Cc]ontent-[Ll]ength: ?([0-9]{1,15}+)"
+    rb"(?:\r\n%b)*(%b)?(?:\r\n%b)*\r\n\r\n"
+    % (_ANSWERED, _KEPT_ALIVE, _ANSWERED, _ANSWERED, _KEPT_ALIVE, _ANSWERED)
+)
+"""
+A response head with a length, not 204 or 304 (nor 101); use ``match`` on what was read.
+
+Groups: status, ``Connection: keep-alive`` with its CRLF before the length, Content-Length in
+bytes, and the same Connection line after it. Two of those are no usual head (see `is_usual`).
+"""
+
+
+def is_unusual_size(head: bytes, end: int, limits: HeadLimits) -> bool:
+    """
+    Return whether the head in ``head[:end]`` could be over a limit.
+
+    The strict parser then says whether it is.
+    """
+    if end > limits.line_bytes or end > limits.head_bytes:
+        return True
+    return end > _LINE_BYTES * limits.fields and head.count(b"\n", 0, end) > limits.fields + 2
+
+
+def may_have_dots(target: bytes) -> bool:
+    """Return whether the path of *target* could have a dot segment: then it is not usual."""
+    path, _, _ = target.partition(b"?")
+    return b"/." in path or b"%" in path
+
+
+def usual_answer(data: bytes, limits: HeadLimits, server: bytes, date: bytes) -> bytes | None:
+    """
+    Return what a client gets for the response *data*, None when it is not usual.
+
+    It is usual when it is whole and ends with the read. Its bytes go on as they are, without
+    ``Connection: keep-alive``.
+
+    Args:
+        data: What was read, from the status line on.
+        limits: Over which the strict parser decides.
+        server: The field line to add when there is no Server.
+        date: The field line to add when there is no Date.
+    """
+    found = USUAL_RESPONSE.match(data)
+    if found is None:
+        return None
+    end = found.end()
+    before, after = found.group(2, 4)
+    if len(data) - end != int(found[3]) or (before is not None and after is not None):
+        return None
+    if is_unusual_size(data, end, limits):
+        return None
+    own = b""
+    if data.find(b"\nServer:", 0, end) < 0 and data.find(b"\nserver:", 0, end) < 0:
+        own = server
+    if data.find(b"\nDate:", 0, end) < 0 and data.find(b"\ndate:", 0, end) < 0:
+        own += date
+    if before is None and after is None:
+        if not own:
+            return data
+        return b"".join((data[: end - 2], own, data[end - 2 :]))
+    first, last = found.span(2 if before is not None else 4)
+    return b"".join((data[:first], data[last : end - 2], own, data[end - 2 :]))
