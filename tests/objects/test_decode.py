@@ -254,3 +254,17 @@ def test_every_label_is_a_subdomain_and_every_subdomain_a_host_unless_an_address
     if subdomain_fault(text) is None and not text.replace(".", "").isdigit():
         assert host_fault(text) is None
         assert host_fault(f"*.{text}") is None
+
+
+def test_an_object_full_of_faults_tells_the_first_and_counts_the_rest() -> None:
+    decoded = decode_object(doc.ingress(doc.rule(*[doc.path("x")] * 1000)))
+
+    assert len(decoded.problems) == 21
+    assert "980 more" in decoded.problems[-1].message
+
+
+@pytest.mark.parametrize("metadata", [None, 7, {"name": 7}, {"name": "x", "namespace": 7}])
+def test_a_foreign_object_without_a_usable_name_has_no_reference(metadata: object) -> None:
+    decoded = decode_object({"apiVersion": "apps/v1", "kind": "Job", "metadata": metadata})
+
+    assert (decoded.ref, decoded.problems) == (None, ())

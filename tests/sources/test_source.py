@@ -1,106 +1,23 @@
 """Following real files: every way in which people and machines change them."""
-# ruff: noqa: N802  the reactor's methods have Twisted's names
 
 from __future__ import annotations
 
+import errno
 import os
-import select
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
-from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
-from zope.interface import implementer
 
 from fsm_twisted.objects.model import ObjectRef, Service
-from fsm_twisted.sources.manifests import (
-    Contents,
-    ManifestOptions,
-    ManifestSource,
-    SourceError,
-)
+from fsm_twisted.sources.manifests import Contents, ManifestSource, SourceError
 from fsm_twisted.sources.manifests.source import Reactor
+from tests.sources.following import LATER_NS, PATIENCE_SECONDS, Following
 from tests.sources.manifests import names, replace, service, services, swap_link
-
-PATIENCE_SECONDS = 10.0
-LATER_NS = 10**10
-
-
-@implementer(Reactor)
-class HandReactor(Clock):
-    """A clock that is turned by hand, and readers that are read when we say so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.readers: set[IReadDescriptor] = set()
-
-    def addReader(self, reader: IReadDescriptor) -> None:
-        self.readers.add(reader)
-
-    def removeReader(self, reader: IReadDescriptor) -> None:
-        self.readers.discard(reader)
-
-    def addWriter(self, writer: IWriteDescriptor) -> None:
-        raise AssertionError("nothing is written")
-
-    def removeWriter(self, writer: IWriteDescriptor) -> None:
-        raise AssertionError("nothing is written")
-
-    def removeAll(self) -> list[IReadDescriptor | IWriteDescriptor]:
-        raise AssertionError("not ours to do")
-
-    def getReaders(self) -> list[IReadDescriptor]:
-        return list(self.readers)
-
-    def getWriters(self) -> list[IWriteDescriptor]:
-        return []
-
-    def read_events(self, wait_seconds: float = 0.0) -> bool:
-        """Let every reader with events read; return whether there was one."""
-        ready, _, _ = select.select(list(self.readers), [], [], wait_seconds)
-        for reader in ready:
-            reader.doRead()
-        return bool(ready)
-
-
-class Following:
-    """A source on real files, with a reactor turned by hand."""
-
-    def __init__(self, *paths: Path | str, wall_ns: Callable[[], int] | None = None) -> None:
-        self.reactor = HandReactor()
-        self.told: list[Contents] = []
-        self.source = ManifestSource(
-            paths,
-            reactor=self.reactor,
-            on_change=self.told.append,
-            options=ManifestOptions(limit_bytes=10_000),
-            # Files seem to have been written long ago, unless a test wants otherwise.
-            wall_ns=wall_ns or (lambda: time.time_ns() + LATER_NS),
-        )
-
-    def settle(self) -> list[str]:
-        """Let all that has happened so far be noticed; return the names of the objects."""
-        while self.reactor.read_events():
-            pass
-        self.reactor.advance(0.05)
-        return names(self.source.contents)
-
-    def await_names(self, *expected: str) -> None:
-        """Wait until exactly these objects are there."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while self.settle() != sorted(expected):
-            assert time.monotonic() < end, (names(self.source.contents), expected)
-            self.reactor.read_events(0.05)
-
-    def reasons(self) -> list[tuple[str, str]]:
-        return [(each.where, each.reason) for each in self.source.contents.problems]
-
 
 Follow = Callable[..., Following]
 
@@ -492,6 +409,64 @@ def test_without_watches_the_files_are_looked_at_all_the_same(
     following.reactor.advance(1)
 
     assert names(following.source.contents) == []
+
+
+def test_nothing_is_told_after_the_stop(folder: Path) -> None:
+    following = Following(folder)
+    following.source.start()
+    (folder / "a.yaml").write_text(service("a"))
+    assert following.reactor.read_events(PATIENCE_SECONDS)
+    following.source.stop()
+    following.reactor.advance(10)
+
+    assert len(following.told) == 1
+    assert following.reactor.readers == set()
+
+
+def test_an_overflow_of_the_queue_loses_no_change(folder: Path, follow: Follow) -> None:
+    following = follow(folder)
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    for number in range(limit // 2 + 1):
+        os.close(os.open(folder / ("x", "y")[number % 2], os.O_CREAT | os.O_WRONLY))
+        os.unlink(folder / ("x", "y")[number % 2])
+    (folder / "a.yaml").write_text(service("a"))
+
+    following.await_names("a")
+
+
+def test_watches_that_run_out_later_are_survived(
+    folder: Path, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    following = follow(folder)
+    monkeypatch.setattr("inotify_simple.INotify.add_watch", exhausted)
+    (folder / "a.yaml").write_text(service("a"))
+    following.await_names("a")
+    assert following.reactor.readers == set()
+    (folder / "b.yaml").write_text(service("b"))
+    following.reactor.advance(1)
+
+    assert names(following.source.contents) == ["a", "b"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list everything")
+def test_a_directory_that_may_not_be_listed_keeps_its_files_until_it_may(
+    folder: Path, follow: Follow
+) -> None:
+    (folder / "a.yaml").write_text(service("a"))
+    following = follow(folder)
+    folder.chmod(0o111)
+    try:
+        following.await_names("a")
+        assert following.reasons() == [(str(folder), "file_unreadable")]
+        with pytest.raises(SourceError, match="cannot be read"):
+            Following(folder).source.start()
+    finally:
+        folder.chmod(0o755)
+    following.await_names("a")
+    assert following.reasons() == []
 
 
 class RealReactorTests(TestCase):
