@@ -76,7 +76,7 @@ def _parse(block: bytes, limits: HeadLimits) -> RequestHead:
     line = _USUAL.match(block)
     if line is not None:
         method, path, query, digit = line.groups()
-        if method in _REFUSED or has_dot_segment(path):
+        if method in _REFUSED or ((b"/." in path or b"%" in path) and has_dot_segment(path)):
             raise _start_line_fault(block)
         target = Target(path, query)
         minor = 1 if digit == b"1" else 0

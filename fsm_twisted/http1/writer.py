@@ -20,7 +20,7 @@ from fsm_twisted.http1.special import (
 )
 from fsm_twisted.http1.syntax import TOKEN, TOKEN_CLASS, VALUE, VALUE_CLASS
 from fsm_twisted.message.fields import Fields
-from fsm_twisted.message.framing import Chunked, Framing, NoBody, Sized, UntilClose
+from fsm_twisted.message.framing import UNTIL_CLOSE, Chunked, Framing, NoBody, Sized, UntilClose
 from fsm_twisted.message.heads import RequestHead, ResponseHead
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
@@ -53,19 +53,11 @@ def write_request_head(head: RequestHead, extra: bytes, *, target: bytes, host: 
     Raises:
         ValueError: Something would not read back the same.
     """
-    lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, target, host)]
+    lines = [b"%b %b HTTP/1.1\r\n" % (head.method, target), b"Host: %b\r\n" % host]
     lines += _field_lines(head.fields, REQUEST_NAMES)
-    match head.framing:
-        case NoBody():
-            pass
-        case Sized(length):
-            lines.append(b"Content-Length: %d\r\n" % length)
-        case Chunked():
-            lines.append(b"Transfer-Encoding: chunked\r\n")
-        case UntilClose():
-            raise ValueError("a request body cannot end with the connection")
-        case _:
-            assert_never(head.framing)
+    if head.framing == UNTIL_CLOSE:
+        raise ValueError("a request body cannot end with the connection")
+    lines += _framing_line(head.framing)
     return _finished(lines, head.upgrade, extra, _REQUEST)
 
 
@@ -85,7 +77,7 @@ def write_response_head(head: ResponseHead, extra: bytes) -> bytes:
     lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
     lines += _field_lines(head.fields, RESPONSE_NAMES)
     if head.status >= _OK and head.status != _NO_CONTENT:
-        lines.append(_response_framing(head.framing, head.declared_length))
+        lines += _framing_line(head.framing, head.declared_length)
     upgrade = head.upgrade if head.status == _SWITCHING else None
     return _finished(lines, upgrade, extra, _RESPONSE)
 
@@ -95,16 +87,17 @@ def write_chunk(payload: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else b""
 
 
-def _response_framing(framing: Framing, declared: int | None) -> bytes:
+def _framing_line(framing: Framing, declared: int | None = None) -> tuple[bytes, ...]:
+    """Return the one line that says where the body ends, or none."""
     match framing:
         case NoBody():
-            return b"" if declared is None else b"Content-Length: %d\r\n" % declared
+            return () if declared is None else (b"Content-Length: %d\r\n" % declared,)
         case Sized(length):
-            return b"Content-Length: %d\r\n" % length
+            return (b"Content-Length: %d\r\n" % length,)
         case Chunked():
-            return b"Transfer-Encoding: chunked\r\n"
+            return (b"Transfer-Encoding: chunked\r\n",)
         case UntilClose():
-            return b""
+            return ()
         case _:
             assert_never(framing)
 
@@ -131,11 +124,11 @@ def _check_field(name: bytes, value: bytes, names: SpecialNames) -> None:
 def _finished(
     lines: list[bytes], upgrade: bytes | None, extra: bytes, form: re.Pattern[bytes]
 ) -> bytes:
+    """Join *lines*, of which each must turn out to be one line, and *extra*."""
     if upgrade is not None:
-        lines.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % upgrade)
-    lines.append(extra)
-    lines.append(b"\r\n")
-    block = b"".join(lines)
-    if form.fullmatch(block) is None:
+        lines += (b"Connection: Upgrade\r\n", b"Upgrade: %b\r\n" % upgrade)
+    ends = len(lines) + extra.count(b"\n") + 1
+    block = b"%b%b\r\n" % (b"".join(lines), extra)
+    if form.fullmatch(block) is None or block.count(b"\n") != ends:
         raise ValueError("the head would not read back as it was meant")
     return block

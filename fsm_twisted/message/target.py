@@ -40,8 +40,7 @@ class Target:
 
 def has_dot_segment(path: bytes) -> bool:
     """Tell whether a segment is ``.`` or ``..``, plain or percent-encoded (RFC 3986, 5.2.4)."""
-    # Such a segment has a plain dot after its slash, or a percent-encoded one.
-    return (b"/." in path or b"%" in path) and _DOTS.search(path) is not None
+    return _DOTS.search(path) is not None
 
 
 def parse_target(method: bytes, raw: bytes) -> tuple[Target, Authority | None]:
