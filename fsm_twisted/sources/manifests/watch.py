@@ -109,9 +109,6 @@ class Watcher:
             return True
         if number not in self._names:
             return False
-        if mask & flags.IGNORED:
-            del self._names[number]
-            return True
         names = self._names[number]
         return names is None or not name or name in names
 
