@@ -1,6 +1,6 @@
 # One word for each thing that people do here. `make install` comes first by itself.
-VENV ?= .venv
 PYTHON ?= python3
+VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 checkout=$(cd "$(dirname "$0")/.." && pwd)
 examples=$checkout/examples
-bin=$checkout/.venv/bin
+bin=$(dirname "${FSM_PYTHON:-$checkout/.venv/bin/python}")
 dir=${DEMO_DIR:-$checkout/.demo}
 http=${DEMO_HTTP_PORT:-8000} https=${DEMO_HTTPS_PORT:-8443} admin=${DEMO_ADMIN_PORT:-10254}
 ready_seconds=40

@@ -29,7 +29,7 @@ finish() {
 }
 
 free_port() { # PREFERRED
-  "$checkout/.venv/bin/python" - "$1" <<'EOF'
+  "${FSM_PYTHON:-$checkout/.venv/bin/python}" - "$1" <<'EOF'
 import socket, sys
 for port in (int(sys.argv[1]), 0):
     with socket.socket() as probe:
@@ -244,6 +244,8 @@ if [ -z "$own_demo" ]; then
   title "The demo as it was"
   run "kubectl delete namespace httpbin"
   "$examples/first-example.sh"
+  expect "the first example is served again" 'is "Hi, there!"' \
+    "curl http://example.com/hi --connect-to example.com:80:\$HOST_IP:$HTTP_PORT"
 fi
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

@@ -1,5 +1,5 @@
 """
-Kubernetes objects as their manifests say them, untouched, and the kinds that the demo knows.
+Kubernetes objects as their manifests say them, and the kinds that the demo knows.
 
 The stand-ins keep what they are given; only what a table or a pod needs is ever looked into.
 """
@@ -76,7 +76,7 @@ KINDS: Final = (
 
 @attrs.frozen
 class Document:
-    """One object: how to address it, and all that its manifest says."""
+    """One object: how to address it, and all that its manifest says, its namespace stated."""
 
     kind: Kind
     namespace: str
@@ -138,7 +138,10 @@ def document_from(body: object, namespace: str = "default") -> Document:
     place = (text(body, "metadata", "namespace") or namespace) if kind.is_namespaced else ""
     if kind.is_namespaced and not _DNS_LABEL.fullmatch(place):
         raise Misshapen(f'{kind.name} "{name}" has the impossible namespace "{place}"')
-    return Document(kind, place, name, body)
+    metadata = dict(section(body, "metadata"))
+    if kind.is_namespaced:
+        metadata["namespace"] = place
+    return Document(kind, place, name, {**body, "metadata": metadata})
 
 
 def is_object_name(name: str) -> bool:

@@ -89,6 +89,7 @@ class Node:
         """End all pods and take their EndpointSlices away."""
         if self._poll.running:
             self._poll.stop()
+        self._reader.refresh()  # to see the slices that were written last
         self._withdraw(self._reader.documents(), ())
         for pod in [pod for pods in self._pods.values() for pod in pods]:
             if pod.running is not None:
@@ -116,7 +117,7 @@ class Node:
             try:
                 found[key] = workload_from(document)
             except UnknownApplication as error:
-                self._tell(f"Deployment {'/'.join(key)}", str(error))
+                self._tell(f"Deployment {'/'.join(key)}", f"is passed over: {error}")
         return found
 
     def _roll(

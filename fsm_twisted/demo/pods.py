@@ -20,7 +20,7 @@ from twisted.internet.interfaces import (
     IReactorTCP,
 )
 from twisted.internet.protocol import ServerFactory
-from twisted.internet.ssl import CertificateOptions, PrivateCertificate
+from twisted.internet.ssl import ContextFactory
 from twisted.protocols.policies import WrappingFactory
 from twisted.web.http import Request
 from twisted.web.resource import IResource
@@ -67,13 +67,24 @@ class PodSite(WrappingFactory):
             connection.transport.loseConnection()
 
 
+class FixedContext(ContextFactory):
+    """One TLS context for every connection."""
+
+    def __init__(self, context: SSL.Context) -> None:
+        self._context = context
+
+    def getContext(self) -> SSL.Context:
+        """Return the context."""
+        return self._context
+
+
 @attrs.frozen
 class Door:
     """A port of a pod: what answers there, and the certificate when it speaks TLS."""
 
     port: int
     site: PodSite
-    certificate: CertificateOptions | None = None
+    certificate: FixedContext | None = None
 
 
 @attrs.frozen
@@ -119,23 +130,22 @@ def doors_of(
     return (plain, Door(application.tls_port, site, _certificate(workload, files)))
 
 
-def _certificate(workload: Workload, files: Mapping[str, bytes]) -> CertificateOptions:
+def _certificate(workload: Workload, files: Mapping[str, bytes]) -> FixedContext:
     secret = f"Secret {workload.namespace}/{workload.secret}"
     for name in (_CERTIFICATE, _KEY):
         if name not in files:
             raise NotStartable(f"{secret} has no {name}")
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
     try:
-        loaded = PrivateCertificate.loadPEM(files[_CERTIFICATE] + b"\n" + files[_KEY])
-        options = CertificateOptions(
-            privateKey=loaded.privateKey.original,
-            certificate=loaded.original,
-            acceptableProtocols=[b"http/1.1"],
-        )
-        options.getContext()  # only now does OpenSSL compare certificate and key
+        certificate = crypto.load_certificate(crypto.FILETYPE_PEM, files[_CERTIFICATE])
+        key = crypto.load_privatekey(crypto.FILETYPE_PEM, files[_KEY], passphrase=b"")
+        context.use_certificate(certificate.to_cryptography())
+        context.use_privatekey(cast(Any, key.to_cryptography_key()))  # never a public one here
+        context.check_privatekey()
     except (crypto.Error, SSL.Error, ValueError):
         message = f"{_CERTIFICATE} and {_KEY} of {secret} are no certificate and its key"
         raise NotStartable(message) from None
-    return options
+    return FixedContext(context)
 
 
 class Network:

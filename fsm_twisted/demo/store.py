@@ -90,7 +90,7 @@ class Store:
         if held is None:
             self._write(document, _birth())
             return "created"
-        if _without_servers_own(held.body) == _without_servers_own(_placed(document).body):
+        if _without_servers_own(held.body) == _without_servers_own(document.body):
             return "unchanged"
         self._require_own_file(held)
         stamps = section(held.body, "metadata")
@@ -123,23 +123,14 @@ class Store:
             )
 
     def _write(self, document: Document, servers_own: Mapping[str, object]) -> None:
-        placed = _placed(document)
-        metadata = {**section(placed.body, "metadata"), **servers_own}
-        body = {**placed.body, "metadata": metadata}
-        write_document(self._folder, document_from(body, document.namespace))
+        metadata = {**section(document.body, "metadata"), **servers_own}
+        whole = document_from({**document.body, "metadata": metadata}, document.namespace)
+        write_document(self._folder, whole)
         self._reader.refresh()
 
 
 def _warn(line: str) -> None:
     sys.stderr.write(f"warning: {line}\n")
-
-
-def _placed(document: Document) -> Document:
-    """Return the object with its namespace stated."""
-    metadata = dict(section(document.body, "metadata"))
-    if document.kind.is_namespaced:
-        metadata["namespace"] = document.namespace
-    return document_from({**document.body, "metadata": metadata}, document.namespace)
 
 
 def _birth() -> Mapping[str, object]:
