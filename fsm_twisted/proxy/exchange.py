@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from fsm_twisted.http1.errors import RequestError
-from fsm_twisted.http1.reader import BodyReader, body_reader
 from fsm_twisted.http1.usual import usual_answer
-from fsm_twisted.http1.writer import LAST_CHUNK, write_chunk, write_request_head
-from fsm_twisted.message.framing import CHUNKED, NO_BODY, Framing
+from fsm_twisted.http1.writer import write_request_head
+from fsm_twisted.message.framing import is_empty
 from fsm_twisted.proxy.replies import SERVER
+from fsm_twisted.proxy.request_body import RequestBody
 from fsm_twisted.proxy.response import Response
 from fsm_twisted.proxy.retry import Failure, is_idempotent, may_retry
 from fsm_twisted.proxy.upstream import UpstreamConnection
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from fsm_twisted.proxy.client import Claims
     from fsm_twisted.proxy.downstream import Downstream
     from fsm_twisted.proxy.runtime import EndpointState, UpstreamState
-
-# Request body that is kept until the first byte of the answer, so that it can be sent again.
-KEPT_BYTES = 64 * 1024
 
 
 class Exchange:
@@ -49,32 +46,20 @@ class Exchange:
         is_usual: The request is persistent HTTP/1.1 without body, upgrade, or cookie of ours.
     """
 
-    __slots__ = (
-        "_affinity",
-        "_failure",
-        "_fields",
-        "_has_body",
-        "_head_bytes",
-        "_is_chunked",
-        "_is_secure",
-        "_kept",
-        "_kept_bytes",
-        "_key",
-        "_response",
-        "_retries",
-        "_state",
-        "_tried",
-        "downstream",
-        "head",
-        "is_usual",
-        "method",
-        "minor",
-        "persistent",
-        "plane",
-        "read_seconds",
-        "request_body",
-        "upstream",
-    )
+    # What the usual request is; `of_head` says otherwise where it must.
+    head: RequestHead | None = None
+    minor = 1
+    persistent = True
+    is_usual = True
+    request_body: RequestBody | None = None
+    upstream: UpstreamConnection | None = None
+    _body: RequestBody | None = None
+    _fields: Fields = ()
+    _is_secure = False
+    _affinity: StickyCookie[EndpointState] | None = None
+    _response: Response | None = None
+    _retries = 0
+    _failure = REPLIES["no_endpoints"]
 
     def __init__(
         self,
@@ -85,27 +70,13 @@ class Exchange:
         head: bytes,
     ) -> None:
         self.downstream = downstream
-        self.plane = plane = downstream.plane
+        self.plane = downstream.plane
+        self.method = method
         self._state = state
         self._head_bytes = head
-        self.method = method
-        self.minor = 1
-        self.persistent = True
-        self.is_usual = True
-        self.head: RequestHead | None = None
-        self.request_body: BodyReader | None = None
-        self.upstream: UpstreamConnection | None = None
-        self.read_seconds = plane.options.upstream_seconds
-        self._kept: list[bytes] | None = _NOTHING
-        self._has_body = False
-        self._response: Response | None = None
         self._tried: list[EndpointState] = []
-        self._retries = 0
-        self._failure = _NO_ENDPOINTS
+        self.plane.budget.earn()
         make_key = state.key_of
-        self._fields: Fields = ()
-        self._is_secure = False
-        self._affinity: StickyCookie[EndpointState] | None = None
         self._key = b"" if make_key is None else make_key(downstream.peer.address, target, ())
 
     @classmethod
@@ -131,20 +102,11 @@ class Exchange:
         self._is_secure = claims.is_secure
         if state.key_of is not None:
             self._key = state.key_of(claims.address, head.target.wire, head.fields)
-        if head.framing is not NO_BODY:
-            self._expect_body(head.framing, admitted.bound.body_limit_bytes)
+        if not is_empty(head.framing):
+            limit = admitted.bound.body_limit_bytes
+            body = RequestBody(head.framing, limit, self.plane.options.limits)
+            self._body = self.request_body = body
         return self
-
-    def _expect_body(self, framing: Framing, limit_bytes: int | None) -> None:
-        limits = self.plane.options.limits
-        body = body_reader(framing, limit=limit_bytes, limits=limits)
-        if body.done:
-            return
-        self.request_body = body
-        self._has_body = True
-        self._is_chunked = framing is CHUNKED
-        self._kept = []
-        self._kept_bytes = 0
 
     def start(self, data: bytes) -> None:
         """Send the request on its way; *data* is what of its body has arrived with the head."""
@@ -175,7 +137,7 @@ class Exchange:
                 return
             upstream.close()
         self.upstream = upstream = UpstreamConnection(self.plane, endpoint, self)
-        upstream.connect(self.plane.options.connect_seconds)
+        upstream.connect(self._state.connect_seconds)
 
     def _pick(self) -> EndpointState | None:
         state = self._state
@@ -199,48 +161,53 @@ class Exchange:
         self._send(upstream)
 
     def _send(self, upstream: UpstreamConnection) -> None:
-        kept = self._kept
-        upstream.deadline = self.plane.seconds() + self.read_seconds
-        upstream.write(b"".join((self._head_bytes, *kept)) if kept else self._head_bytes)
+        body = self._body
+        if body is None:
+            upstream.deadline = self.plane.seconds() + self._state.read_seconds
+            upstream.write(self._head_bytes)
+            return
+        upstream.write(b"".join((self._head_bytes, *(body.kept or ()))))
+        body.sent()
+        self.expect_answer()
         if self.request_body is not None:
             upstream.register_producer(self.downstream)
             self.downstream.resumeProducing()
+
+    def expect_answer(self) -> None:
+        """Give the endpoint its time: to take what waits for it, or to say something."""
+        upstream = self.upstream
+        if upstream is None:
+            return
+        now = self.plane.seconds()
+        if upstream.has_output:
+            upstream.deadline = now + self._state.send_seconds
+        elif self.request_body is None or self._response is not None:
+            upstream.deadline = now + self._state.read_seconds
+        else:
+            upstream.deadline = _NEVER  # it is waiting for the client, whose time is limited
 
     # The request's body
 
     def request_data(self, data: bytes) -> None:
         """Take body bytes from the client."""
-        body = self.request_body
+        body, upstream = self.request_body, self.upstream
         assert body is not None  # noqa: S101  the downstream asks only while it is incomplete
         try:
-            payload = body.feed(data)
+            payload = body.take(data)
         except RequestError as error:
             self._answer(error.reason)
             return
-        if self._is_chunked:
-            payload = write_chunk(payload) + LAST_CHUNK if body.done else write_chunk(payload)
-        if payload:
-            self._pass_on(payload)
         if body.done:
             self._request_complete(body.rest)
         else:
             self.downstream.deadline = self.plane.seconds() + self.plane.options.body_seconds
-
-    def _pass_on(self, payload: bytes) -> None:
-        upstream = self.upstream
         if upstream is not None and not upstream.is_connecting:
-            upstream.write(payload)
-            upstream.deadline = self.plane.seconds() + self.read_seconds
-        kept = self._kept
-        if kept is None:
-            return
-        kept.append(payload)
-        self._kept_bytes += len(payload)
-        if self._kept_bytes > KEPT_BYTES:
-            if upstream is None or upstream.is_connecting:
-                self.downstream.pauseProducing()
-            else:
-                self._kept = None
+            if payload:
+                upstream.write(payload)
+                body.sent()
+            self.expect_answer()
+        elif body.is_enough:
+            self.downstream.pauseProducing()
 
     def _request_complete(self, rest: bytes) -> None:
         self.request_body = None
@@ -277,7 +244,8 @@ class Exchange:
         if response is None:
             if self.is_usual and self._pass_usual(data):
                 return
-            self._kept = None
+            if self._body is not None:
+                self._body.forget()
             self._response = response = Response(self)
         response.data(data)
 
@@ -316,8 +284,7 @@ class Exchange:
         upstream = self.upstream
         assert upstream is not None  # noqa: S101  it has just told us
         self._failure = REPLIES["upstream_closed"]
-        fresh = upstream.is_fresh
-        self._try_again(Failure.FRESH_CLOSED if fresh else Failure.REUSED_CLOSED)
+        self._try_again(Failure.FRESH_CLOSED if upstream.is_fresh else Failure.REUSED_CLOSED)
 
     def response_timed_out(self) -> None:
         """The endpoint accepts no connection, or is silent."""
@@ -326,25 +293,37 @@ class Exchange:
             self._failure = REPLIES["connect_timeout"]
             self._try_again(Failure.NOT_CONNECTED)
         elif self._response is None or not self._response.has_begun:
+            self.note_failure()
             self._answer(REPLIES["upstream_timeout"])
         else:
             self.downstream.abort()
+
+    def overloaded(self, upstream: UpstreamConnection) -> None:
+        """The process has no descriptor left for a connection."""
+        if upstream is self.upstream:
+            self._answer(REPLIES["overloaded"])
+
+    def note_failure(self) -> None:
+        """Hold it against the endpoint that it has not answered as it should."""
+        if self._tried:
+            self._tried[-1].failed(self.plane.seconds())
 
     def _try_again(self, failure: Failure) -> None:
         again = may_retry(
             failure,
             self.method,
-            has_body=self._has_body,
-            is_replayable=self._kept is not None,
+            has_body=self._body is not None,
+            is_replayable=self._body is None or self._body.kept is not None,
             retries=self._retries,
         )
+        if failure is not Failure.REUSED_CLOSED:
+            self.note_failure()
         self._leave_upstream()
-        if not again:
+        if not again or not self.plane.budget.spend():
             self._answer(self._failure)
             return
-        if failure is not Failure.NOT_CONNECTED:
-            self._retries += 1
         if failure is Failure.REUSED_CLOSED:
+            self._retries += 1
             self._allow_last_endpoint_again()
         self.attempt()
 
@@ -377,6 +356,7 @@ class Exchange:
 
     def fail(self) -> None:
         """End because the endpoint's answer is not valid."""
+        self.note_failure()
         self._answer(REPLIES["upstream_invalid"])
 
     def finish(self, *, is_reusable: bool, ends: bool) -> None:
@@ -389,7 +369,10 @@ class Exchange:
         """
         upstream, self.upstream = self.upstream, None
         assert upstream is not None  # noqa: S101  its answer has just been read
-        upstream.endpoint.in_flight -= 1
+        endpoint = upstream.endpoint
+        endpoint.in_flight -= 1
+        if endpoint.has_failed:
+            endpoint.succeeded()
         incomplete = self.request_body is not None
         self.request_body = None
         upstream.unregister_producer()
@@ -401,5 +384,3 @@ class Exchange:
 
 
 _NEVER = float("inf")
-_NOTHING: list[bytes] = []  # never appended to: only a request with a body keeps any of it
-_NO_ENDPOINTS = REPLIES["no_endpoints"]

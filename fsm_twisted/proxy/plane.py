@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from wsgiref.handlers import format_date_time
 
+from fsm_twisted.balancing.budget import RetryBudget
 from fsm_twisted.net.descriptor import EventLoop, PlainStream, Stream
 from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.proxy.client import make_peer
@@ -15,6 +16,7 @@ from fsm_twisted.proxy.downstream import Downstream
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.proxy.runtime import RunTime
 from fsm_twisted.snapshot.model import Snapshot
+from fsm_twisted.snapshot.policy import Timeouts
 
 if TYPE_CHECKING:
     from fsm_twisted.snapshot.reasons import ReplyReason
@@ -52,7 +54,11 @@ class DataPlane:
             draw,
             affinity_key=options.affinity_key,
             body_limit_bytes=options.body_limit_bytes,
+            timeouts=Timeouts(
+                options.connect_seconds, options.upstream_seconds, options.upstream_seconds
+            ),
         )
+        self.budget = RetryBudget()
         self.connections: set[Downstream] = set()
         self.replies: Counter[str] = Counter()
         self.is_draining = False
@@ -61,6 +67,7 @@ class DataPlane:
         self.redirects = options.plain_http is not PlainHttp.SERVE
         self._tell_date(0)
         sweep.every_second(self._tell_date)
+        sweep.every_second(self.runtime.readmit)
 
     def _tell_date(self, _: float) -> None:
         date = format_date_time(self._wall_seconds())

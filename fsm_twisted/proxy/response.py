@@ -159,7 +159,7 @@ class Response:
         if body.done:
             self._finish(body)
         elif exchange.upstream is not None:
-            exchange.upstream.expect_more()
+            exchange.expect_answer()
 
     def _finish(self, body: BodyReader) -> None:
         exchange = self._exchange
@@ -183,6 +183,7 @@ class Response:
     def lost(self) -> None:
         """The endpoint's connection has failed in the middle of its answer."""
         if self.has_begun:
+            self._exchange.note_failure()
             self._exchange.downstream.abort()
         else:
             self._exchange.fail()

@@ -1,4 +1,8 @@
-"""When a request may be sent again: only when nothing can have been executed twice (RFC 9110)."""
+"""
+When a request may be sent again: only when nothing can have been executed twice (RFC 9110).
+
+The caller never asks an endpoint twice while another is left, and keeps to a retry budget.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +36,12 @@ def may_retry(
         method: The request's method.
         has_body: Whether the request has a body, however short.
         is_replayable: Whether all of the body that was sent is still at hand.
-        retries: How often the request has been sent again after a closed connection.
+        retries: How often a reused connection has failed the request before.
     """
     if not is_replayable:
         return False
     if failure is Failure.NOT_CONNECTED:
         return True
-    if retries:
-        return False
     if failure is Failure.REUSED_CLOSED:
-        return method in _IDEMPOTENT
+        return method in _IDEMPOTENT and not retries
     return method in _SAFE and not has_body

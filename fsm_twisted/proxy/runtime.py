@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from twisted.logger import Logger
+
 from fsm_twisted.balancing.affinity import CookieAffinity, StickyCookie
+from fsm_twisted.balancing.health import HealthGroup
 from fsm_twisted.balancing.keys import make_key
 from fsm_twisted.balancing.load import EndpointLoad
 from fsm_twisted.balancing.selection import Balancer, make_balancer
@@ -19,13 +22,17 @@ from fsm_twisted.routing.router import Router, build_router
 from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.identity import Endpoint, ServicePortId, UpstreamId
 from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream
-from fsm_twisted.snapshot.policy import Affinity, HashSource
+from fsm_twisted.snapshot.policy import Affinity, HashSource, Timeouts
 
 if TYPE_CHECKING:
     from fsm_twisted.proxy.upstream import UpstreamConnection
 
+_log = Logger()
+
 _FIELDS = frozenset({HashSource.HEADER, HashSource.COOKIE})
 
+_NO_TIMEOUTS = Timeouts()
+_NEVER = float("inf")
 REMEMBERED_HOSTS = 4096
 EndpointKey = tuple[ServicePortId, Endpoint]
 
@@ -37,12 +44,25 @@ class EndpointState(EndpointLoad):
     Shared by all upstreams that reach the same Service port.
     """
 
-    __slots__ = ("idle", "is_retired")
+    __slots__ = ("_group", "has_failed", "idle", "is_retired")
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, group: HealthGroup[EndpointState]) -> None:
         super().__init__(endpoint)
+        self._group = group
         self.idle: list[UpstreamConnection] = []
         self.is_retired = False
+        self.has_failed = False
+
+    def failed(self, now: float) -> None:
+        """Note that it has not answered; *now* is in seconds on the sweep's clock."""
+        self.has_failed = True
+        if self._group.failed(self, now):
+            _log.warn("endpoint {endpoint} is ejected", endpoint=str(self.endpoint))
+
+    def succeeded(self) -> None:
+        """Note that it has answered after a failure."""
+        self.has_failed = False
+        self._group.succeeded(self)
 
     def retire(self) -> None:
         """Leave the snapshot: idle connections close, busy ones close when they are done."""
@@ -60,12 +80,27 @@ class UpstreamState:
     part in the choice of its endpoint.
     """
 
-    __slots__ = ("balancer", "balancing", "cookie", "is_usual", "key_of", "upstream")
+    __slots__ = (
+        "_defaults",
+        "balancer",
+        "balancing",
+        "connect_seconds",
+        "cookie",
+        "is_usual",
+        "key_of",
+        "read_seconds",
+        "send_seconds",
+        "upstream",
+    )
 
     def __init__(
-        self, upstream: Upstream, draw: Callable[[int], int], affinity: CookieAffinity
+        self,
+        upstream: Upstream,
+        draw: Callable[[int], int],
+        affinity: CookieAffinity,
+        defaults: Timeouts,
     ) -> None:
-        self.upstream = upstream
+        self._defaults = defaults
         self.balancing = upstream.balancing
         self.balancer: Balancer[EndpointState] = make_balancer(upstream.balancing, draw)
         self.key_of = make_key(upstream.balancing)
@@ -80,9 +115,19 @@ class UpstreamState:
     def renew(self, upstream: Upstream, loads: list[EndpointState]) -> None:
         """Take over the upstream and its endpoints as a new snapshot has them."""
         self.upstream = upstream
+        own, default = upstream.timeouts, self._defaults
+        self.connect_seconds = _first(own.connect_seconds, default.connect_seconds)
+        self.read_seconds = _first(own.read_seconds, default.read_seconds)
+        self.send_seconds = _first(own.send_seconds, default.send_seconds)
         self.balancer.update(loads)
         if self.cookie is not None:
             self.cookie.update(loads)
+
+
+def _first(own: float | None, default: float | None) -> float:
+    if own is not None:
+        return own
+    return _NEVER if default is None else default
 
 
 class BoundRoute:
@@ -146,6 +191,7 @@ class RunTime:
         draw: ``draw(n)`` gives a random number below n.
         affinity_key: Signs affinity cookies.
         body_limit_bytes: The limit of routes that set none.
+        timeouts: Those of upstreams that set none.
     """
 
     def __init__(
@@ -154,8 +200,11 @@ class RunTime:
         *,
         affinity_key: bytes = b"",
         body_limit_bytes: int | None = None,
+        timeouts: Timeouts = _NO_TIMEOUTS,
     ) -> None:
         self._draw = draw
+        self._timeouts = timeouts
+        self._groups: dict[ServicePortId, HealthGroup[EndpointState]] = {}
         self._affinity = CookieAffinity(affinity_key)
         self._body_limit_bytes = body_limit_bytes
         self._upstreams: dict[UpstreamId, UpstreamState] = {}
@@ -178,8 +227,23 @@ class RunTime:
         gone = self._endpoints.keys() - endpoints.keys()
         retired = [self._endpoints[key] for key in gone]
         self._upstreams, self._endpoints = upstreams, endpoints
+        self._regroup()
         for state in retired:
             state.retire()
+
+    def _regroup(self) -> None:
+        members: dict[ServicePortId, list[EndpointState]] = {}
+        for (service_port, _), state in self._endpoints.items():
+            members.setdefault(service_port, []).append(state)
+        for service_port in self._groups.keys() - members.keys():
+            del self._groups[service_port]
+        for service_port, group in self._groups.items():
+            group.update(members[service_port])
+
+    def readmit(self, now: float) -> None:
+        """Let ejected endpoints whose time is over be picked again."""
+        for group in self._groups.values():
+            group.readmit(now)
 
     @property
     def endpoints(self) -> tuple[EndpointState, ...]:
@@ -192,7 +256,7 @@ class RunTime:
         loads = [self._endpoint(upstream, each, endpoints) for each in upstream.endpoints]
         state = self._upstreams.get(upstream.id)
         if state is None or state.balancing != upstream.balancing:
-            state = UpstreamState(upstream, self._draw, self._affinity)
+            state = UpstreamState(upstream, self._draw, self._affinity, self._timeouts)
             state.renew(upstream, loads)
         elif state.upstream != upstream:
             state.renew(upstream, loads)
@@ -207,6 +271,7 @@ class RunTime:
         key = (upstream.id.service_port, endpoint)
         state = endpoints.get(key)
         if state is None:
-            state = self._endpoints.get(key) or EndpointState(endpoint)
+            group = self._groups.setdefault(upstream.id.service_port, HealthGroup())
+            state = self._endpoints.get(key) or EndpointState(endpoint, group)
             endpoints[key] = state
         return state

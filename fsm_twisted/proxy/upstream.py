@@ -55,7 +55,15 @@ class UpstreamConnection(Descriptor):
         """Begin to connect; the exchange learns the outcome, never before this returns."""
         where = self.endpoint.endpoint
         family = socket.AF_INET6 if ":" in where.address else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError:
+            # No descriptor left: not the endpoint's fault, and no reason to try another one.
+            self.is_closed = True
+            self.plane.release_descriptor()
+            if self.exchange is not None:
+                self._loop.callLater(0, self.exchange.overloaded, self)
+            return
         self.attach(sock, PlainStream(sock))
         self.deadline = self.plane.seconds() + seconds
         self.plane.sweep.add(self)
@@ -127,6 +135,13 @@ class UpstreamConnection(Descriptor):
         else:
             self.close()
 
+    def output_progressed(self) -> None:
+        """Give the endpoint time for the rest."""
+        if self.exchange is not None:
+            self.exchange.expect_answer()
+
+    output_drained = output_progressed
+
     def pauseProducing(self) -> None:
         """Wait for the client; its slowness is not the endpoint's silence."""
         super().pauseProducing()
@@ -136,12 +151,7 @@ class UpstreamConnection(Descriptor):
         """Read again, and expect something in time."""
         super().resumeProducing()
         if self.exchange is not None:
-            self.deadline = self.plane.seconds() + self.exchange.read_seconds
-
-    def expect_more(self) -> None:
-        """Expect something in time again, unless the client makes us wait."""
-        if self._reading:
-            self.deadline = self.plane.seconds() + self.plane.options.upstream_seconds
+            self.exchange.expect_answer()
 
     # The end
 

@@ -86,6 +86,12 @@ REPLIES = _replies(
     ("upstream_closed", 502, "Bad Gateway", "the endpoint closed before a whole response head"),
     ("upstream_invalid", 502, "Bad Gateway", "the endpoint's response is not valid HTTP/1.1"),
     ("upstream_timeout", 504, "Gateway Timeout", "the endpoint was silent for too long"),
+    (
+        "overloaded",
+        503,
+        "Service Unavailable",
+        "the process has no file descriptor left for a connection to an endpoint",
+    ),
     ("draining", 503, "Service Unavailable", "the proxy is stopping"),
     (
         "unprotected",
