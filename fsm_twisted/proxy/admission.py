@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 
 from fsm_twisted.message.heads import RequestHead
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
+from fsm_twisted.proxy.replies import ALLOW
 from fsm_twisted.proxy.runtime import Active, BoundRoute, UpstreamState
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
+_NUMBER = re.compile(rb"[0-9]{1,9}")
 _ACME = b"/.well-known/acme-challenge/"
 
 
@@ -22,8 +26,9 @@ class LocalReply:
 
 @attrs.frozen
 class Admitted:
-    """A request that may go on: its route and the target that the endpoint will see."""
+    """A request that may go on: its route, and head and target as the endpoint will see them."""
 
+    head: RequestHead
     bound: BoundRoute
     upstream: UpstreamState
     target: bytes
@@ -31,6 +36,7 @@ class Admitted:
 
 _NO_ROUTE = LocalReply(REPLIES["no_route"])
 _BAD_TARGET = LocalReply(REPLIES["bad_target"])
+_ANSWERED_HERE = LocalReply(REPLIES["last_hop"], ALLOW)
 _FORBIDDEN = LocalReply(REPLIES["https_required"])
 
 
@@ -46,6 +52,11 @@ def admit(
         options: The operator's values.
         is_secure: Whether the client speaks TLS, with us or with a trusted proxy.
     """
+    if head.method == b"OPTIONS":
+        counted = _count_hop(head)
+        if counted is None:
+            return _ANSWERED_HERE
+        head = counted
     host, target = head.authority.host, head.target
     if not is_secure and options.plain_http is not PlainHttp.SERVE:
         answer = _plain_answer(head, active, options)
@@ -57,13 +68,26 @@ def admit(
     if bound.upstream is None:
         return LocalReply(bound.route.refusal or REPLIES["no_service"])
     if bound.rewrite is None:
-        return Admitted(bound, bound.upstream, target.wire)
+        return Admitted(head, bound, bound.upstream, target.wire)
     path = bound.rewrite(target.path)
     if path is None:
         return _BAD_TARGET
     query = target.query
     rewritten = path if query is None else b"%b?%b" % (path, query)
-    return Admitted(bound, bound.upstream, rewritten)
+    return Admitted(head, bound, bound.upstream, rewritten)
+
+
+def _count_hop(head: RequestHead) -> RequestHead | None:
+    """Take one off Max-Forwards (RFC 9110 section 7.6.2); None when we are the last hop."""
+    fields = []
+    for name, value in head.fields:
+        if name.lower() == b"max-forwards" and _NUMBER.fullmatch(value):
+            if not int(value):
+                return None
+            fields.append((name, b"%d" % (int(value) - 1)))
+        else:
+            fields.append((name, value))
+    return attrs.evolve(head, fields=tuple(fields))
 
 
 def _plain_answer(head: RequestHead, active: Active, options: ProxyOptions) -> LocalReply | None:

@@ -195,7 +195,7 @@ class Downstream(Descriptor):
             )
             return
         try:
-            exchange = Exchange.of_head(self, head, decision, claims)
+            exchange = Exchange.of_head(self, decision, claims)
         except RequestError as error:  # the body is over its limit, and says so
             self.reply(error.reason, method=head.method, ends=True)
             return

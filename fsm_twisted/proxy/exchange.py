@@ -80,16 +80,14 @@ class Exchange:
         self._key = b"" if make_key is None else make_key(downstream.peer.address, target, ())
 
     @classmethod
-    def of_head(
-        cls, downstream: Downstream, head: RequestHead, admitted: Admitted, claims: Claims
-    ) -> Self:
+    def of_head(cls, downstream: Downstream, admitted: Admitted, claims: Claims) -> Self:
         """
         Make the exchange of any request.
 
         Raises:
             RequestError: The body is over its limit, as its framing says.
         """
-        state = admitted.upstream
+        head, state = admitted.head, admitted.upstream
         sent = write_request_head(
             head, claims.fields, target=admitted.target, host=head.authority.wire
         )

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from fsm_twisted.snapshot.reasons import ReplyReason
 
 SERVER = b"Server: fsm\r\n"
-_ALLOW = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
+ALLOW = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
 
 
 @lru_cache(maxsize=256)
@@ -20,7 +20,7 @@ def _fixed(reason: ReplyReason) -> tuple[bytes, bytes]:
         f"HTTP/1.1 {reason.status} {phrase}\r\n"
         f"Content-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
     )
-    own = SERVER + _ALLOW if reason.status == HTTPStatus.METHOD_NOT_ALLOWED else SERVER
+    own = SERVER + ALLOW if reason.status == HTTPStatus.METHOD_NOTALLOWED else SERVER
     return head.encode("ascii") + own, body
 
 

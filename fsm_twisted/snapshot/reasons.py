@@ -92,6 +92,7 @@ REPLIES = _replies(
         "Service Unavailable",
         "the process has no file descriptor left for a connection to an endpoint",
     ),
+    ("last_hop", 200, "", "OPTIONS with Max-Forwards: 0 ends here"),
     ("draining", 503, "Service Unavailable", "the proxy is stopping"),
     (
         "unprotected",
