@@ -57,12 +57,16 @@ def admit(
         if counted is None:
             return _ANSWERED_HERE
         head = counted
-    host, target = head.authority.host, head.target
     if not is_secure and options.plain_http is not PlainHttp.SERVE:
         answer = _plain_answer(head, active, options)
         if answer is not None:
             return answer
-    bound = active.router.match(host, target.path)
+    return _route(head, active)
+
+
+def _route(head: RequestHead, active: Active) -> Admitted | LocalReply:
+    target = head.target
+    bound = active.router.match(head.authority.host, target.path)
     if bound is None:
         return _NO_ROUTE
     if bound.upstream is None:

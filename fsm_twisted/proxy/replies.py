@@ -20,7 +20,7 @@ def _fixed(reason: ReplyReason) -> tuple[bytes, bytes]:
         f"HTTP/1.1 {reason.status} {phrase}\r\n"
         f"Content-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
     )
-    own = SERVER + ALLOW if reason.status == HTTPStatus.METHOD_NOTALLOWED else SERVER
+    own = SERVER + ALLOW if reason.status == HTTPStatus.METHOD_NOT_ALLOWED else SERVER
     return head.encode("ascii") + own, body
 
 
