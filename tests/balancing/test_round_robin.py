@@ -45,16 +45,17 @@ def test_shares_are_within_one_of_each_other_over_any_window_without_changes(
 
 
 class History:
-    """What a balancer was given and has picked: at each step one pick from a set of endpoints."""
+    """Every change of the endpoints and every pick, in order, with the endpoints at that time."""
 
     def __init__(self, random: Random) -> None:
         self._turns = round_robin([], random)
         self._present: frozenset[Endpoint] = frozenset()
-        self.steps: list[tuple[Endpoint, frozenset[Endpoint]]] = []
+        self.steps: list[tuple[Endpoint | None, frozenset[Endpoint]]] = []
 
     def change(self, present: list[Endpoint]) -> None:
         self._present = frozenset(present)
         self._turns.update(loads_of(present))
+        self.steps.append((None, self._present))
 
     def pick(self) -> None:
         load = self._turns.pick()
@@ -79,6 +80,8 @@ def test_endpoints_that_come_and_go_take_no_turn_from_those_that_stay(
 
     last: dict[Endpoint, int] = {}
     for step, (picked, _) in enumerate(history.steps):
+        if picked is None:
+            continue
         if picked in last:
             span = history.steps[last[picked] : step + 1]
             stayed = frozenset.intersection(*(present for _, present in span))
