@@ -50,7 +50,7 @@ def test_stickiness_by_client_address_ignores_hash_by(source: HashSource) -> Non
     assert key_of(CLIENT, TARGET, ((b"X", b"1"), (b"Cookie", b"x=1"))) == CLIENT
 
 
-names = st.sampled_from([b"a", b"b", b"ab", b"A", b""])
+names = st.sampled_from([b"a", b"b", b"ab", b"ba", b"A", b""])
 values = st.text('ab=" \t,1', max_size=4).map(str.encode)
 pairs = st.tuples(
     st.sampled_from([b"", b" ", b"\t "]), names, st.sampled_from([b"=", b""]), values
@@ -74,6 +74,10 @@ def slow_read(name: bytes, fields: Fields) -> bytes | None:
 @given(st.sampled_from([b"a", b"ab"]), all_fields)
 def test_a_cookie_is_read_as_by_cutting_the_fields_to_pieces(name: bytes, fields: Fields) -> None:
     assert make_reader(name)(fields) == slow_read(name, fields)
+
+
+def test_a_cookie_of_a_longer_name_is_another_one() -> None:
+    assert make_reader(b"sid")(((b"Cookie", b"psid=1; sid2=2; x=sid=3"),)) is None
 
 
 def test_a_cookie_name_is_taken_literally() -> None:
