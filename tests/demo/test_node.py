@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -43,7 +44,9 @@ def replaced(document: Document, **spec: object) -> Document:
 
 class NodeTests(TestCase):
     def setUp(self) -> None:
-        self.folder = Path(self.mktemp())
+        scratch = tempfile.TemporaryDirectory()  # trial's own mktemp litters the checkout
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name) / "manifests"
         self.folder.mkdir()
         self.said: list[str] = []
         self.node = Node(cast(NodeReactor, reactor), self.folder, self.said.append)
@@ -94,7 +97,7 @@ class NodeTests(TestCase):
         await self.until(lambda: any("does not exist" in line for line in self.said))
         self.assertEqual(self.endpoints(), {})
 
-        self.put(certificate_secret(self.folder.parent / f"{self.folder.name}.pem"))
+        self.put(certificate_secret(self.folder.parent / "server.pem"))
         await self.until(lambda: len(self.endpoints()) == 1)
         ((name, _),) = self.endpoints().items()
         (line,) = (line for line in self.said if f"{name} runs on" in line)

@@ -1,0 +1,79 @@
+"""The article, end to end: what a user runs, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "FSM_PYTHON": sys.executable}
+
+
+def test_the_article_runs_from_its_first_line_to_its_last() -> None:
+    done = subprocess.run(
+        [CHECKOUT / "examples" / "walkthrough.sh", "--start"],
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FAIL" not in done.stdout
+    assert done.stdout.rstrip().endswith(" passed, 0 failed")
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        port = other.stdout.readline().strip()
+        done = demo(tmp_path, DEMO_HTTP_PORT=port)
+        other.communicate("")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"demo: port {port} on 127.0.0.1 is in use; choose another one")
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_is_no_port_is_one_clear_line(tmp_path: Path) -> None:
+    done = demo(tmp_path, DEMO_HTTPS_PORT="70000")
+
+    assert (done.returncode, done.stderr) == (1, "demo: DEMO_HTTPS_PORT=70000 is no port number\n")
+
+
+def test_without_a_demo_the_walkthrough_says_how_to_get_one(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [CHECKOUT / "examples" / "walkthrough.sh"],
+        env={**ENVIRONMENT, "DEMO_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "make demo" in done.stderr
+
+
+def demo(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [CHECKOUT / "examples" / "demo.sh"],
+        env={**ENVIRONMENT, "DEMO_DIR": str(folder), **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+LISTEN = """
+import socket, sys
+with socket.create_server(("127.0.0.1", 0)) as listening:
+    print(listening.getsockname()[1], flush=True)
+    sys.stdin.read()
+"""
