@@ -92,7 +92,7 @@ HASH_BY: Final = Annotation[HashBy](
     default_text="`client-ip`",
     effect="what `lb-type: hashing` hashes; an endpoint that leaves moves only its own",
     error=_INVALID,
-    risk="requests without the header or cookie all share one hash",
+    risk="a request without the header or cookie is hashed by its client's address",
     example="header:x-user",
 )
 SESSION_STICKY: Final = Annotation[Affinity](
