@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+import re
 import socket
 import stat
 from contextlib import suppress
@@ -12,7 +13,10 @@ from contextlib import suppress
 import attrs
 
 DEFAULT_BACKLOG = 4096
+_LARGEST = 65535
 _FIRST_SYSTEMD_FD = 3
+# A colon that separates: not escaped, not in brackets.
+_COLON = re.compile(r"(?<!\\):(?![^\[]*\])")
 
 
 class AddressError(ValueError):
@@ -43,8 +47,10 @@ class ListenAddress:
             return f"unix:{self.host}"
         if self.family == "systemd":
             return f"systemd:{self.port}"
-        where = f":interface={self.host}" if self.host else ""
-        return f"{self.family}:{self.port}{where}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        where = f":interface={host}" if host else ""
+        queue = f":backlog={self.backlog}" if self.backlog != DEFAULT_BACKLOG else ""
+        return f"{self.family}:{self.port}{where}{queue}"
 
 
 def parse_address(text: str) -> ListenAddress:
@@ -66,36 +72,43 @@ def parse_address(text: str) -> ListenAddress:
     if family not in {"tcp", "tcp6"}:
         raise AddressError(f"{family!r} is no kind of address")
     port, *options = _split_options(rest)
-    if not _is_number(port) or int(port) > 65535:  # noqa: PLR2004  the last TCP port
+    if not _is_number(port):
         raise AddressError(f"{port!r} is no port between 0 and 65535")
     host, backlog = "", DEFAULT_BACKLOG
     for option in options:
         name, _, value = option.partition("=")
         if name == "interface":
             host = _interface(family, value)
-        elif name == "backlog" and _is_number(value) and int(value) > 0:
-            backlog = int(value)
+        elif name == "backlog":
+            backlog = _backlog(value)
         else:
             raise AddressError(f"{option!r} is no option of {family}")
     return ListenAddress(family, host, int(port), backlog)
 
 
 def _split_options(rest: str) -> list[str]:
-    # As in Twisted's endpoint strings, a colon inside a value is written "\:".
-    return [part.replace("\0", ":") for part in rest.replace("\\:", "\0").split(":")]
+    # A colon inside a value stands in brackets or, as in Twisted's endpoint strings, as "\:".
+    return [part.replace("\\:", ":") for part in _COLON.split(rest)]
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    return re.fullmatch(r"[0-9]{1,5}", text) is not None and int(text) <= _LARGEST
+
+
+def _backlog(value: str) -> int:
+    if not _is_number(value) or not int(value):
+        raise AddressError(f"backlog={value!r} is no number between 1 and {_LARGEST}")
+    return int(value)
 
 
 def _interface(family: str, value: str) -> str:
+    bare = value[1:-1] if value[:1] == "[" and value[-1:] == "]" else value
     try:
-        address = ipaddress.ip_address(value.strip("[]"))
+        address = ipaddress.ip_address(bare)
     except ValueError:
-        raise AddressError(f"interface={value} is no IP address") from None
+        raise AddressError(f"interface={value!r} is no IP address") from None
     if (address.version == 6) != (family == "tcp6"):  # noqa: PLR2004  IP versions
-        raise AddressError(f"interface={value} does not fit {family}")
+        raise AddressError(f"interface={value!r} does not fit {family}")
     return str(address)
 
 
@@ -107,22 +120,39 @@ def bind(address: ListenAddress) -> socket.socket:
         BindError: The system refuses; the text names the address, the reason and what to do.
     """
     try:
-        if address.family == "systemd":
-            return _adopt(address)
-        sock = _make(address)
+        sock = _adopt(address) if address.family == "systemd" else _make(address)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        msg = f"cannot listen on {address}: {reason}{_remedy(error)}"
+        msg = f"cannot listen on {address}: {reason}{_remedy(address, error)}"
         raise BindError(msg) from None
     sock.setblocking(False)  # noqa: FBT003
     return sock
 
 
-def _remedy(error: OSError) -> str:
+def bound_address(address: ListenAddress, sock: socket.socket) -> ListenAddress:
+    """Return *address* with the port that the system has chosen for *sock*, if it was to."""
+    if address.family not in {"tcp", "tcp6"}:
+        return address
+    return attrs.evolve(address, port=sock.getsockname()[1])
+
+
+def _remedy(address: ListenAddress, error: OSError) -> str:
+    if address.family == "unix":
+        return _unix_remedy(error)
     if isinstance(error, PermissionError):
         return " (ports below 1024 need the capability CAP_NET_BIND_SERVICE)"
     if error.errno == errno.EADDRINUSE:
         return " (another process has it; stop it, or choose another port)"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return " (no interface of this machine has this address)"
+    return ""
+
+
+def _unix_remedy(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return " (another process listens there, or the file is no socket)"
+    if isinstance(error, PermissionError):
+        return " (its folder must be writable)"
     return ""
 
 
@@ -161,15 +191,24 @@ def _remove_stale(path: str) -> None:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            # One whose queue is full is alive; a blocking probe would wait for it.
+            probe.setblocking(False)  # noqa: FBT003
             try:
                 probe.connect(path)
             except ConnectionRefusedError:
                 os.unlink(path)
+            except BlockingIOError:
+                return
 
 
 def _adopt(address: ListenAddress) -> socket.socket:
-    count = int(os.environ.get("LISTEN_FDS", "0"))
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or address.port >= count:
+    """Take a socket that systemd has opened; see sd_listen_fds(3)."""
+    text = os.environ.get("LISTEN_FDS", "")
+    is_ours = os.environ.get("LISTEN_PID") == str(os.getpid())
+    count = int(text) if is_ours and _is_number(text) else 0
+    if address.port >= count:
         msg = f"cannot listen on {address}: systemd has passed {count} sockets to this process"
         raise BindError(msg)
-    return socket.socket(fileno=_FIRST_SYSTEMD_FD + address.port)
+    fd = _FIRST_SYSTEMD_FD + address.port
+    os.set_inheritable(fd, False)  # noqa: FBT003
+    return socket.socket(fileno=fd)
