@@ -162,6 +162,10 @@ class Descriptor:
 
     def doRead(self) -> Exception | None:
         """Read once (until the TLS layer is empty) and hand the bytes on."""
+        is_reading = self._reading
+        if not is_reading:
+            # Paused by what another descriptor of this poll has said.
+            return None
         while True:
             try:
                 data = self._recv(self.read_bytes)

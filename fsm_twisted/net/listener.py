@@ -82,10 +82,14 @@ class Listener:
                     self._wait_for_descriptors(error)
                     return
                 continue  # ECONNABORTED and its kin: that client is gone, the next may not be
-            sock.setblocking(False)  # noqa: FBT003
-            if self._is_tcp:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._accept(sock, peer)
+            try:
+                sock.setblocking(False)  # noqa: FBT003
+                if self._is_tcp:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._accept(sock, peer)
+            except Exception:  # noqa: BLE001  out of doRead it would cost us the listener
+                _log.failure("a new connection failed")
+                sock.close()
 
     def _wait_for_descriptors(self, error: OSError) -> None:
         # The socket stays readable, so a registered reader would spin.

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from twisted.logger import Logger
+
+_log = Logger()
+
 INTERVAL_SECONDS = 1.0
 
 
@@ -61,6 +65,15 @@ class Sweep:
         self._call = self._clock.callLater(INTERVAL_SECONDS, self._sweep)
         now = self.seconds()
         for member in [each for each in self._members if each.deadline <= now]:
-            member.expired()
+            # One that expired before it may have moved this one's deadline, or ended it.
+            if member in self._members and member.deadline <= now:
+                self._expire(member)
         for call in self._periodic:
             call(now)
+
+    def _expire(self, member: Expiring) -> None:
+        try:
+            member.expired()
+        except Exception:  # noqa: BLE001  it must not keep the others from expiring
+            _log.failure("a deadline could not be kept")
+            self._members.discard(member)

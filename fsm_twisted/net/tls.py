@@ -240,6 +240,9 @@ class Handshake:
 
     def doRead(self) -> Exception | None:
         """Take the handshake a step further."""
+        if not self._is_open:
+            # One event may say readable and writable; the first of the two has ended it.
+            return None
         try:
             self._connection.do_handshake()
         except SSL.WantReadError:
