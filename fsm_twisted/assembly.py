@@ -8,25 +8,17 @@ import resource
 import secrets
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from OpenSSL import SSL
 from twisted.application.service import IServiceCollection, MultiService
-from twisted.logger import (
-    FilteringLogObserver,
-    ILogObserver,
-    Logger,
-    LogLevel,
-    LogLevelFilterPredicate,
-    textFileLogObserver,
-)
+from twisted.logger import ILogObserver, Logger
 
 from fsm_twisted.admin.health import admin_site
 from fsm_twisted.compiler.certificates import (
@@ -37,7 +29,7 @@ from fsm_twisted.compiler.certificates import (
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.controller import Controller
 from fsm_twisted.http1.grammar import HeadLimits
-from fsm_twisted.net.addresses import BindError, ListenAddress, bind
+from fsm_twisted.net.addresses import BindError, ListenAddress, bind, bound_address
 from fsm_twisted.net.listener import Listener
 from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.net.tls import Certificates, Handshake
@@ -62,16 +54,33 @@ class IngressService(MultiService):
 
     Sockets are bound while there are privileges; the first snapshot is compiled before anything
     is accepted.
+
+    Args:
+        settings: What the operator wants.
+        reactor: The one that will run.
+        give_up: Called with one line when the program cannot start; does not return.
+        log_observer: Where the application's log goes, None where it goes anyway.
+
+    Raises:
+        StartError: A file that the settings name cannot be used.
     """
 
-    def __init__(self, settings: Settings, reactor: Any, *, logs_to_stderr: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reactor: Any,
+        give_up: Callable[[str], NoReturn],
+        log_observer: ILogObserver | None = None,
+    ) -> None:
         super().__init__()
         self._settings = settings
         self._reactor = reactor
-        self._logs_to_stderr = logs_to_stderr
+        self._give_up = give_up
+        self._log_observer = log_observer
         self._bound: list[tuple[str, ListenAddress, socket.socket]] = []
         self._listeners: list[Listener] = []
         self._ending = False
+        self._stopped = False
         self._not_ready = "starting"
         self._sweep = Sweep(reactor, time.monotonic)
         self._plane = DataPlane(
@@ -97,12 +106,8 @@ class IngressService(MultiService):
     def setServiceParent(self, parent: IServiceCollection) -> None:  # noqa: N802  Twisted's name
         """Join the application, and say where its log goes."""
         super().setServiceParent(parent)
-        if self._logs_to_stderr:
-            level = LogLevel.levelWithName(self._settings.log_level.value)
-            observer = FilteringLogObserver(
-                textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(level)]
-            )
-            parent.setComponent(ILogObserver, observer)  # type: ignore[attr-defined]
+        if self._log_observer is not None:
+            parent.setComponent(ILogObserver, self._log_observer)  # type: ignore[attr-defined]
 
     # Start
 
@@ -121,11 +126,6 @@ class IngressService(MultiService):
             self._give_up(str(error))
         super().privilegedStartService()
 
-    def _give_up(self, why: str) -> None:
-        # twistd has turned sys.stderr into its log by now.
-        print(f"fsm-ingress: {why}", file=sys.__stderr__, flush=True)
-        raise SystemExit(1)
-
     def startService(self) -> None:
         """Compile the first snapshot, then accept."""
         super().startService()
@@ -134,7 +134,7 @@ class IngressService(MultiService):
         try:
             self._source.start()
         except SourceError as error:
-            self._give_up(str(error))
+            self._give_up(f"--manifests: {error}")
         for kind, address, sock in self._bound:
             self._listen(kind, address, sock)
         self._not_ready = ""
@@ -145,6 +145,7 @@ class IngressService(MultiService):
         gc.set_threshold(50_000, 20, 20)
 
     def _listen(self, kind: str, address: ListenAddress, sock: socket.socket) -> None:
+        shown = str(bound_address(address, sock))
         if kind == "admin":
             self._reactor.adoptStreamPort(
                 sock.fileno(), sock.family, admin_site(lambda: self._not_ready)
@@ -155,7 +156,7 @@ class IngressService(MultiService):
             listener = Listener(self._reactor, sock, accept, self._plane.release_descriptor)
             listener.start()
             self._listeners.append(listener)
-        _log.info("listening: {kind} on {address}", kind=kind, address=str(address))
+        _log.info("listening: {kind} on {address}", kind=kind, address=shown)
 
     def _accept_tls(self) -> Callable[[socket.socket, Any], None]:
         assert self._certificates is not None  # noqa: S101  made while binding
@@ -205,12 +206,16 @@ class IngressService(MultiService):
         self._plane.drain(self._stop_reactor)
 
     def _cut(self) -> None:
+        if self._stopped:
+            return
         _log.warn("drain timeout: {n} connections cut", n=len(self._plane.connections))
         self._plane.cut()
         self._stop_reactor()
 
     def _stop_reactor(self) -> None:
-        if self._reactor.running:
+        # The last connection may end in the same turn as the drain's time.
+        if not self._stopped:
+            self._stopped = True
             self._reactor.stop()
 
     def stopService(self) -> Any:
@@ -220,9 +225,14 @@ class IngressService(MultiService):
         return super().stopService()
 
 
-def assemble(settings: Settings, reactor: Any, *, logs_to_stderr: bool) -> IngressService:
-    """Build the program; nothing is opened before it is started."""
-    return IngressService(settings, reactor, logs_to_stderr=logs_to_stderr)
+def assemble(
+    settings: Settings,
+    reactor: Any,
+    give_up: Callable[[str], NoReturn],
+    log_observer: ILogObserver | None = None,
+) -> IngressService:
+    """Build the program, see `IngressService`; nothing is opened before it is started."""
+    return IngressService(settings, reactor, give_up, log_observer)
 
 
 def proxy_options(settings: Settings) -> ProxyOptions:

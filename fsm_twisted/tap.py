@@ -7,16 +7,38 @@ path's own reactor is installed here.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from twisted.application.service import IService
-from twisted.python import usage
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogObserver,
+    LegacyLogObserverWrapper,
+    Logger,
+    LogLevel,
+    LogLevelFilterPredicate,
+    textFileLogObserver,
+)
+from twisted.python import logfile, usage
 
 from fsm_twisted._version import __version__
 from fsm_twisted.net.reactor import install
-from fsm_twisted.settings import Settings, SettingsError, help_text, parse_settings
+from fsm_twisted.settings import (
+    LogLevelName,
+    Settings,
+    SettingsError,
+    help_text,
+    parse_settings,
+)
 
+_log = Logger()
+
+_START_ERROR = 1
 _USAGE_ERROR = 2
 
 
@@ -51,13 +73,97 @@ class Options(usage.Options):
 
 def makeService(options: Options) -> IService:
     """Build the program; nothing is opened before the service is started."""
-    from twisted.internet import reactor  # noqa: PLC0415  only now is it the right one
+    from fsm_twisted.assembly import StartError, assemble  # noqa: PLC0415  keeps --help quick
 
-    from fsm_twisted.assembly import assemble  # noqa: PLC0415  keeps --help quick
+    parent: Mapping[str, Any] = options.parent or {}
+    try:
+        return assemble(
+            options.settings,
+            _reactor(),
+            giving_up(parent),
+            log_observer(parent, options.settings.log_level),
+        )
+    except StartError as error:
+        _say(str(error))
+        sys.exit(_START_ERROR)
 
-    parent = options.parent
-    logs_elsewhere = parent is not None and bool(
-        parent.get("logfile") or parent.get("logger") or parent.get("syslog")
-    )
-    to_stderr = parent is not None and bool(parent.get("nodaemon")) and not logs_elsewhere
-    return assemble(options.settings, reactor, logs_to_stderr=to_stderr)
+
+def _say(why: str) -> None:
+    # twistd turns sys.stderr into its log.
+    print(f"fsm-ingress: {why}", file=sys.__stderr__, flush=True)
+
+
+def giving_up(parent: Mapping[str, Any]) -> Callable[[str], NoReturn]:
+    """
+    Return how to end when the program cannot start.
+
+    In the foreground that is one line on stderr and code 1. A daemon has no stderr any more: it
+    logs the line and raises, so that the twistd that started it says so and ends with code 1.
+
+    Args:
+        parent: The options of twistd.
+    """
+    from fsm_twisted.assembly import StartError  # noqa: PLC0415  keeps --help quick
+
+    def give_up(why: str) -> NoReturn:
+        if not parent.get("nodaemon"):
+            _log.critical("cannot start: {why}", why=why)
+            raise StartError(why)
+        if not logs_to_stderr(parent):
+            _log.critical("cannot start: {why}", why=why)
+        _say(why)
+        if parent.get("pidfile"):
+            # twistd removes it after an Exception only, and shows that with its traceback.
+            with suppress(OSError):
+                os.unlink(parent["pidfile"])
+        sys.exit(_START_ERROR)
+
+    return give_up
+
+
+def logs_to_stderr(parent: Mapping[str, Any]) -> bool:
+    """Tell whether the log goes to stderr: in the foreground, unless twistd is told otherwise."""
+    elsewhere = any(parent.get(name) for name in ("logfile", "logger", "syslog"))
+    return bool(parent.get("nodaemon")) and not elsewhere
+
+
+def log_observer(parent: Mapping[str, Any], least: LogLevelName) -> ILogObserver | None:
+    """
+    Return where the log goes, without what is below *least*; None with twistd's ``--logger``.
+
+    That is stderr or, as with twistd itself, the file of ``--logfile`` (made anew at SIGUSR1,
+    ``-`` is stdout), ``twistd.log`` of a daemon, or syslog.
+
+    Args:
+        parent: The options of twistd.
+        least: The value of ``--log-level``.
+    """
+    if not parent or parent.get("logger"):
+        return None
+    level = LogLevel.levelWithName(least.value)
+    return FilteringLogObserver(_whole_log(parent), [LogLevelFilterPredicate(level)])
+
+
+def _whole_log(parent: Mapping[str, Any]) -> ILogObserver:
+    if parent.get("syslog"):
+        from twisted.python import syslog  # noqa: PLC0415  few systems of today have one
+
+        emit = syslog.SyslogObserver(parent.get("prefix", "")).emit
+        return LegacyLogObserverWrapper(emit)  # type: ignore[arg-type]  # Twisted's hint is wrong
+    if logs_to_stderr(parent):
+        return textFileLogObserver(sys.stderr)
+    name = parent.get("logfile") or "twistd.log"
+    if name == "-":
+        if not parent.get("nodaemon"):
+            sys.exit("fsm-ingress: a daemon cannot log to stdout; name a file with --logfile")
+        return textFileLogObserver(sys.stdout)
+    file = logfile.LogFile.fromFullPath(name)
+    # Not in the midst of a line that is being written.
+    signal.signal(signal.SIGUSR1, lambda *_: _reactor().callFromThread(file.rotate))
+    return textFileLogObserver(file)
+
+
+def _reactor() -> Any:
+    from twisted.internet import reactor  # noqa: PLC0415  only behind Options is it the right one
+
+    return reactor
