@@ -1,0 +1,1 @@
+"""Changes under load: pods, manifests that change, clients that never stop asking."""

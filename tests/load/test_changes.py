@@ -1,0 +1,19 @@
+"""The short form of benchmarks/changes.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.load.run import CLIENTS, Plan, carry_out
+
+
+def test_no_request_fails_and_nothing_long_breaks_while_manifests_change(tmp_path: Path) -> None:
+    report = carry_out(Plan(changes=40, download_seconds=3, calm_requests=300), tmp_path)
+
+    assert not report.ledger.failed, report.ledger.faults
+    assert not report.faults
+    assert report.changes.total() == 40
+    assert min(report.beats) >= 15
+    assert [each.seconds >= 3 for each in report.downloads] == [True] * 4
+    assert report.ledger.requests.keys() == set(CLIENTS)
+    assert len(report.ledger.pods) > 20
