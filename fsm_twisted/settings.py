@@ -407,7 +407,8 @@ def _unknown(argument: str, name: str) -> str:
         return f"{argument!r} is no option; --help lists them"
     close = difflib.get_close_matches(name.lstrip("-"), _BY_NAME, n=1)
     proposal = f"did you mean --{close[0]}?" if close else "--help lists the options"
-    return f"unknown option {name}; {proposal}"
+    shown = name if name.isprintable() else ascii(name)
+    return f"unknown option {shown}; {proposal}"
 
 
 def _read(option: Option, text: str) -> Any:

@@ -1,8 +1,9 @@
 """
 Write the tables of docs/ that are made from the code.
 
-Run ``python tools/generate_docs.py`` after a change of the annotations or of the reason codes;
-tests/compiler/test_documentation.py fails while a table is behind.
+Run ``python tools/generate_docs.py`` after a change of the annotations, of the reason codes or of
+the options; tests/compiler/test_documentation.py and tests/settings/test_documentation.py fail
+while a table is behind.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from fsm_twisted.compiler.annotations import ANNOTATIONS, LATER, Asked
+from fsm_twisted.settings import OPTIONS
 from fsm_twisted.snapshot.reasons import FINDINGS, REPLIES
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
@@ -68,9 +70,22 @@ def findings() -> str:
     return table(("code", "severity", "meaning", "remedy"), rows)
 
 
+def options() -> str:
+    """Return the options of the program, a table for each group."""
+    groups: dict[str, list[tuple[str, ...]]] = {}
+    for each in OPTIONS:
+        default = "" if each.default is None else f"`{each.default}`"
+        meaning = f"{each.meaning} Repeatable." if each.repeatable else each.meaning
+        row = (f"`--{each.name}`", each.accepted, default, meaning)
+        groups.setdefault(each.group, []).append(row)
+    columns = ("option", "accepted", "default", "meaning")
+    return "\n".join(f"## {group}\n\n{table(columns, rows)}" for group, rows in groups.items())
+
+
 TABLES: Final[dict[str, dict[str, Callable[[], str]]]] = {
     "annotations.md": {"annotations": honoured_annotations, "later": later_annotations},
     "reason-codes.md": {"replies": replies, "findings": findings},
+    "options.md": {"options": options},
 }
 
 

@@ -1,0 +1,68 @@
+"""What `twistd fsm-ingress` says and how it ends when it does not start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fsm_twisted._version import __version__
+from fsm_twisted.settings import help_text
+
+TWISTD = str(Path(sys.executable).with_name("twistd"))
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [TWISTD, "--nodaemon", "--pidfile=", "fsm-ingress", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--htp", "tcp:1"), "fsm-ingress: unknown option --htp; did you mean --http?"),
+        (("--workers",), "fsm-ingress: --workers needs a value; accepted: 0"),
+        (
+            ("--https-redirect-port", "http"),
+            "fsm-ingress: --https-redirect-port: 'http' is not accepted; accepted: a port",
+        ),
+        (
+            (),
+            "fsm-ingress: no source of objects: name a file or folder with --manifests",
+        ),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_code_2(
+    arguments: tuple[str, ...], line: str, tmp_path: Path
+) -> None:
+    ended = run(tmp_path, *arguments)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", line + "\n")
+
+
+def test_help_explains_and_ends_well(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--http", "nonsense", "--help")
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, help_text() + "\n", "")
+
+
+def test_version_is_that_of_the_package(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--version")
+
+    assert (ended.returncode, ended.stdout) == (0, f"fsm-ingress {__version__}\n")
+
+
+def test_twistd_lists_the_program(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [TWISTD, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True
+    )
+
+    assert "fsm-ingress" in ended.stdout
