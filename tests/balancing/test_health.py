@@ -26,6 +26,10 @@ def _group(count: int) -> tuple[HealthGroup[EndpointLoad], list[EndpointLoad]]:
     return group, loads
 
 
+def _is_in(load: EndpointLoad) -> bool:
+    return load.available
+
+
 def _fail(group: HealthGroup[EndpointLoad], load: EndpointLoad, times: int, now: float) -> None:
     for _ in range(times):
         group.failed(load, now)
@@ -36,10 +40,10 @@ def test_only_failures_in_a_row_eject() -> None:
     _fail(group, first, CONSECUTIVE_FAILURES - 1, 0)
     group.succeeded(first)
     _fail(group, first, CONSECUTIVE_FAILURES - 1, 0)
-    assert first.available
+    assert _is_in(first)
 
     assert group.failed(first, 0)
-    assert not first.available
+    assert not _is_in(first)
 
 
 def test_the_only_endpoint_is_never_ejected() -> None:
@@ -47,22 +51,22 @@ def test_the_only_endpoint_is_never_ejected() -> None:
 
     _fail(group, only, 50, 0)
 
-    assert only.available
+    assert _is_in(only)
 
 
 def test_an_endpoint_returns_on_probation_and_rests_twice_as_long() -> None:
     group, (first, _) = _group(2)
     _fail(group, first, CONSECUTIVE_FAILURES, 0)
     group.readmit(FIRST_SECONDS - 0.1)
-    assert not first.available
+    assert not _is_in(first)
     group.readmit(FIRST_SECONDS)
-    assert first.available
+    assert _is_in(first)
 
     assert group.failed(first, 100)
     group.readmit(100 + 2 * FIRST_SECONDS - 0.1)
-    assert not first.available
+    assert not _is_in(first)
     group.readmit(100 + 2 * FIRST_SECONDS)
-    assert first.available
+    assert _is_in(first)
 
 
 def test_one_answer_clears_an_endpoint() -> None:
@@ -72,7 +76,7 @@ def test_one_answer_clears_an_endpoint() -> None:
     group.succeeded(first)
 
     assert not group.failed(first, 100)
-    assert first.available
+    assert _is_in(first)
 
 
 def test_the_rest_never_grows_over_its_bound() -> None:
@@ -82,7 +86,7 @@ def test_the_rest_never_grows_over_its_bound() -> None:
     for _ in range(40):
         now += LONGEST_SECONDS
         group.readmit(now)
-        assert first.available
+        assert _is_in(first)
         assert group.failed(first, now)
 
 
