@@ -1,0 +1,183 @@
+"""
+The world of the tests: many hosts, each with backends of its own, in one folder of manifests.
+
+A test takes a lane (a host and its endpoints) and nobody else ever uses it, so pools, ejections
+and positions of one test never reach another, although all share one program.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tests.strategies.certificates import make_pair
+from tests.wire.harness.backend import Backend
+
+PREFIX = "pipy.ingress.kubernetes.io/"
+SINGLE, DOUBLE = 260, 30
+
+
+@attrs.frozen
+class Lane:
+    """A host that is served, and the backends of its endpoints."""
+
+    host: bytes
+    backends: tuple[Backend, ...]
+
+    @property
+    def backend(self) -> Backend:
+        return self.backends[0]
+
+    def get(self, target: bytes = b"/", extra: bytes = b"") -> bytes:
+        """Write a GET for this host; *extra* are whole field lines."""
+        return self.request(b"GET", target, extra)
+
+    def request(
+        self, method: bytes, target: bytes = b"/", extra: bytes = b"", body: bytes = b""
+    ) -> bytes:
+        """Write a request of any method for this host."""
+        return b"%s %s HTTP/1.1\r\nHost: %s\r\n%s\r\n%s" % (method, target, self.host, extra, body)
+
+    def post(self, body: bytes, extra: bytes = b"", target: bytes = b"/") -> bytes:
+        """Write a POST with Content-Length."""
+        return self.request(
+            b"POST", target, b"Content-Length: %d\r\n%s" % (len(body), extra), body
+        )
+
+
+NAMED: dict[str, dict[str, str]] = {
+    "rewrite.test": {"rewrite-target-from": "^/app/?", "rewrite-target-to": "/"},
+    "small.test": {"proxy-body-size": "10"},
+    "secure.test": {},
+    "other.test": {},
+    "*.wild.test": {},
+    "quick.test": {"proxy-read-timeout": "500ms", "proxy-connect-timeout": "500ms"},
+    "paths.test": {},
+    "refused.test": {},
+}
+TLS_HOSTS = ("secure.test", "other.test", "*.wild.test")
+
+
+@attrs.define
+class World:
+    """All lanes; `single`, `double` and `named` hand them out."""
+
+    folder: Path
+    named: dict[str, Lane]
+    everything: tuple[Lane, ...]
+    _single: Iterator[Lane]
+    _double: Iterator[Lane]
+    used: list[Lane] = attrs.Factory(list)
+
+    def single(self) -> Lane:
+        """Return a lane of one endpoint that nobody has used."""
+        self.used.append(next(self._single))
+        return self.used[-1]
+
+    def double(self) -> Lane:
+        """Return a lane of two endpoints that nobody has used."""
+        self.used.append(next(self._double))
+        return self.used[-1]
+
+    def by_name(self, host: str) -> Lane:
+        """Return a lane with annotations or TLS of its own."""
+        self.used.append(self.named[host])
+        return self.used[-1]
+
+
+def _object(version: str, kind: str, name: str, **parts: Any) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **parts}
+
+
+def _service(name: str, backends: tuple[Backend, ...]) -> list[dict[str, Any]]:
+    service = _object(
+        "v1", "Service", name, spec={"ports": [{"name": "http", "port": 80, "targetPort": 80}]}
+    )
+    slices = [
+        _object(
+            "discovery.k8s.io/v1",
+            "EndpointSlice",
+            f"{name}-{number}",
+            addressType="IPv4",
+            ports=[{"name": "http", "port": backend.port, "protocol": "TCP"}],
+            endpoints=[{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
+        )
+        for number, backend in enumerate(backends)
+    ]
+    for each in slices:
+        each["metadata"]["labels"] = {"kubernetes.io/service-name": name}
+    return [service, *slices]
+
+
+def _rule(host: str, service: str) -> dict[str, Any]:
+    path = {
+        "path": "/only" if host == "paths.test" else "/",
+        "pathType": "Prefix",
+        "backend": {"service": {"name": service, "port": {"number": 80}}},
+    }
+    return {"host": host, "http": {"paths": [path]}}
+
+
+def _label(host: str) -> str:
+    return "named-" + host.replace("*.", "any-").replace(".", "-")
+
+
+def _secret(host: str) -> dict[str, Any]:
+    pair = make_pair(host, (host,))
+    return _object(
+        "v1",
+        "Secret",
+        f"tls-{_label(host)}",
+        type="kubernetes.io/tls",
+        data={key: base64.b64encode(value).decode() for key, value in pair.data.items()},
+    )
+
+
+def _named_objects(host: str, lane: Lane) -> list[dict[str, Any]]:
+    name = _label(host)
+    spec: dict[str, Any] = {"ingressClassName": "pipy", "rules": [_rule(host, name)]}
+    objects = _service(name, lane.backends)
+    if host in TLS_HOSTS:
+        secret = _secret(host)
+        spec["tls"] = [{"hosts": [host], "secretName": secret["metadata"]["name"]}]
+        objects.append(secret)
+    ingress = _object("networking.k8s.io/v1", "Ingress", name, spec=spec)
+    ingress["metadata"]["annotations"] = {PREFIX + k: v for k, v in NAMED[host].items()}
+    return [*objects, ingress]
+
+
+def build_world(folder: Path) -> World:
+    """Bind all backends and write the manifests."""
+    single = [Lane(b"s%d.test" % n, (Backend(),)) for n in range(SINGLE)]
+    double = [Lane(b"d%d.test" % n, (Backend(), Backend())) for n in range(DOUBLE)]
+    named = {host: Lane(host.replace("*", "x").encode(), (Backend(),)) for host in NAMED}
+    lanes = [*single, *double, Lane(b"empty.test", ())]
+    objects = [
+        _object(
+            "networking.k8s.io/v1",
+            "IngressClass",
+            "pipy",
+            spec={"controller": "flomesh.io/ingress-pipy"},
+        )
+    ]
+    for lane in lanes:
+        objects += _service(lane.host.decode().replace(".", "-"), lane.backends)
+    rules = [_rule(lane.host.decode(), lane.host.decode().replace(".", "-")) for lane in lanes]
+    objects.append(
+        _object(
+            "networking.k8s.io/v1",
+            "Ingress",
+            "lanes",
+            spec={"ingressClassName": "pipy", "rules": rules},
+        )
+    )
+    for host, lane in named.items():
+        objects += _named_objects(host, lane)
+    document = {"apiVersion": "v1", "kind": "List", "items": objects}
+    (folder / "world.json").write_text(json.dumps(document))
+    return World(folder, named, (*lanes, *named.values()), iter(single), iter(double))

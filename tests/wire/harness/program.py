@@ -1,0 +1,131 @@
+"""The program under test, started as users start it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+TWISTD = str(Path(sys.executable).with_name("twistd"))
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on at the moment."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@attrs.define
+class Program:
+    """A running program; `stop` ends it by SIGTERM and insists on exit code 0."""
+
+    process: subprocess.Popen[bytes]
+    http: int
+    https: int
+    admin: int
+    log_path: Path
+    checked: bool = False
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def resident_kib(self) -> int:
+        """Return the resident memory in KiB."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGESIZE") // 1024
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time used so far, user and system."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds: float = 15.0) -> int:
+        """Wait for the end; return the exit code."""
+        return self.process.wait(seconds)
+
+    def stop(self) -> None:
+        """Drain and check that the end is clean."""
+        if self.process.poll() is None:
+            self.terminate()
+        code = self.wait()
+        assert code == 0, f"exit code {code}: {self.log[-2000:]}"
+        self.check_log()
+
+    def check_log(self) -> None:
+        """No fault of the program may show in its log."""
+        log = self.log
+        at = max(log.find("Traceback"), log.find("Unhandled"))
+        assert at < 0, log[max(0, at - 300) : at + 3000]
+
+
+def is_ready(admin: int) -> bool:
+    """Ask /readyz once."""
+    try:
+        with socket.create_connection(("127.0.0.1", admin), 2) as sock:
+            sock.sendall(b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            return sock.recv(64).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
+
+
+def command(manifests: Path, *options: str) -> list[str]:
+    """Write the command line."""
+    return [
+        TWISTD,
+        "--nodaemon",
+        "--pidfile=",
+        "fsm-ingress",
+        "--manifests",
+        str(manifests),
+        *options,
+    ]
+
+
+def start(manifests: Path, log_path: Path, *options: str, seconds: float = 30.0) -> Program:
+    """Start the program on free ports and wait until it is ready."""
+    http, https, admin = free_port(), free_port(), free_port()
+    listeners = [
+        *("--http", f"tcp:{http}:interface=127.0.0.1"),
+        *("--https", f"tcp:{https}:interface=127.0.0.1"),
+        *("--admin", f"tcp:{admin}:interface=127.0.0.1"),
+    ]
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            command(manifests, *listeners, *options), stdout=log, stderr=subprocess.STDOUT
+        )
+    program = Program(process, http, https, admin, log_path)
+    deadline = time.monotonic() + seconds
+    while not is_ready(admin):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise AssertionError(f"did not start: {program.log[-3000:]}")
+        time.sleep(0.02)
+    return program
+
+
+@contextlib.contextmanager
+def running(manifests: Path, log_path: Path, *options: str) -> Iterator[Program]:
+    """Run the program for a while; its end is checked too."""
+    program = start(manifests, log_path, *options)
+    try:
+        yield program
+        program.stop()
+    finally:
+        if program.process.poll() is None:
+            program.process.kill()
+            program.process.wait()
