@@ -14,7 +14,7 @@ help:
 	@echo "make test      the whole test suite"
 	@echo "make lint      formatting, types, layers, news"
 	@echo "make bench     CPU per request beside nginx and haproxy"
-	@echo "make fuzz      a bounded run of the fuzz targets"
+	@echo "make fuzz      the fuzz targets, FUZZ_SECONDS each (60)"
 	@echo "make clean     remove what the targets made, $(VENV) excepted"
 
 install: $(STAMP)
@@ -44,9 +44,12 @@ lint: install
 bench: install
 	$(BIN)/python benchmarks/http.py
 
+FUZZ_TARGETS := $(filter-out __init__ test_%,$(basename $(notdir $(wildcard tests/fuzz/*.py))))
+FUZZ_SECONDS ?= 60
+
 fuzz: install
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
-	@for target in tests/fuzz/*_target.py; do echo "$$target"; $(BIN)/python $$target -max_total_time=$${FUZZ_SECONDS:-60} || exit 1; done
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@set -e; for target in $(FUZZ_TARGETS); do $(BIN)/python -m tests.fuzz.$$target --seconds $(FUZZ_SECONDS); done
 
 clean:
 	rm -rf build dist .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
