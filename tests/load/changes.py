@@ -13,7 +13,7 @@ from tests.load.applications import FOREIGN, OURS, Application
 _MOST_PODS = 4
 _FRESH = itertools.count(1)
 
-Change = Callable[[Application, random.Random], Application]
+Change = Callable[[Application, random.Random], Application | tuple[Application, ...]]
 
 
 def _fresh(application: Application) -> str:
@@ -94,8 +94,17 @@ def certificate_renewed(now: Application, _: random.Random) -> Application:
 
 
 def file_broken(now: Application, _: random.Random) -> Application:
-    """Break a file, which changes nothing; the run knows how."""
+    """Break a file and mend it, which changes nothing; the run knows how."""
     return now
+
+
+def endpoints_in_a_storm(now: Application, draw: random.Random) -> tuple[Application, ...]:
+    """Change the pods again and again, faster than anybody can follow."""
+    states = [now]
+    for _ in range(5):
+        change = draw.choice((endpoint_added, endpoint_removed, endpoint_terminating))
+        states.append(change(states[-1], draw))
+    return tuple(states[1:])
 
 
 KINDS: tuple[Change, ...] = (
@@ -112,6 +121,7 @@ KINDS: tuple[Change, ...] = (
     balancing_changed,
     certificate_renewed,
     file_broken,
+    endpoints_in_a_storm,
 )
 
 

@@ -97,7 +97,7 @@ class Client:
 
     def __init__(self, kind: str, number: int, world: World, ledger: Ledger, https: int) -> None:
         self._kind = kind
-        self._ask: Callable[[], Awaitable[None]] = getattr(self, kind.removeprefix("tls_"))
+        self.ask: Callable[[], Awaitable[None]] = getattr(self, kind.removeprefix("tls_"))
         self._is_tls = kind.startswith("tls_")
         self._draw = random.Random(number)
         self._number = number
@@ -112,14 +112,15 @@ class Client:
         """Ask until it is over."""
         while not self._ledger.is_over:
             try:
-                await self._ask()
+                await self.ask()
             except (Broken, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
                 self._ledger.fail(self._kind, error)
-                await self._drop()
+                await self.drop()
             await asyncio.sleep(_PAUSE_SECONDS * self._draw.random() * 2)
-        await self._drop()
+        await self.drop()
 
-    async def _drop(self) -> None:
+    async def drop(self) -> None:
+        """Close the connection that is kept, if there is one."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.wait_closed()
@@ -192,12 +193,12 @@ class Client:
     async def fresh_get(self) -> None:
         """A GET on a connection of its own."""
         await self.get()
-        await self._drop()
+        await self.drop()
 
     async def fresh_post(self) -> None:
         """A POST on a connection of its own."""
         await self.post()
-        await self._drop()
+        await self.drop()
 
     async def pipelined(self) -> None:
         """Three GETs sent at once, answered in order."""
@@ -224,6 +225,12 @@ class Client:
                 await asyncio.sleep(0.05)
             self._ledger.pods.add(question.judge(await connection.answer(), window))
         self._ledger.requests[self._kind] += 1
+
+    async def late(self) -> None:
+        """A GET that is answered late, so that its pod may die meanwhile."""
+        history = self._choose()
+        question = attrs.evolve(self._question(history), path="/late")
+        await self._exchange(history, question, question.wire())
 
     async def slow(self) -> None:
         """A GET whose answer comes slowly."""

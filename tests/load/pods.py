@@ -2,8 +2,8 @@
 Pods: HTTP/1.1 servers that say who they are and what they were asked.
 
 An answer is one JSON object: pod, path, query, method, and length and checksum of the body. The
-last step of a path asks for more: ``slow`` answers piece by piece, ``download`` sends for as long
-as the query says, an upgrade to WebSocket is echoed.
+last step of a path asks for more: ``late`` answers after a while, ``slow`` piece by piece,
+``download`` sends for as long as the query says; an upgrade to WebSocket is echoed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import attrs
 PIECE_BYTES = 32 * 1024
 PIECES_PER_SECOND = 25
 SLOW_SECONDS = 0.2
+LATE_SECONDS = 0.03
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s"
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -211,12 +212,15 @@ class Served(asyncio.Protocol):
             self._begin(self._download(dict(parse_qsl(asked.query))), is_long=True)
         elif step == "slow":
             self._begin(self._slow(asked))
+        elif step == "late":
+            self._begin(self._late(asked))
         else:
-            body = self._pod.answer(asked)
-            self._transport.write(
-                _WHOLE % (len(body), self._ending(), b"" if asked.method == "HEAD" else body)
-            )
+            self._answer(asked)
             self._answered()
+
+    def _answer(self, asked: Asked) -> None:
+        body = self._pod.answer(asked)
+        self._transport.write(_WHOLE % (len(body), self._ending(), body))
 
     def _ending(self) -> bytes:
         return b"Connection: close\r\n" if self._pod.is_stopping else b""
@@ -237,6 +241,10 @@ class Served(asyncio.Protocol):
         if not work.cancelled():
             work.result()
             self._answered()
+
+    async def _late(self, asked: Asked) -> None:
+        await asyncio.sleep(LATE_SECONDS)
+        self._answer(asked)
 
     async def _slow(self, asked: Asked) -> None:
         body = self._pod.answer(asked)

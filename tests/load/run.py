@@ -153,11 +153,15 @@ class Run:
         self.report.change_seconds = loop.time() - begun
 
     async def _change(self, name: str, kind: Change) -> None:
-        self.report.changes[kind.__name__.replace("_", " ")] += 1
+        told = kind.__name__.replace("_", " ")
         if kind is changes.file_broken:
             await self._break_file(name)
-        else:
-            await self._world.change(kind(self._world.histories[name].latest, self._draw))
+            self.report.changes[told] += 1
+            return
+        made = kind(self._world.histories[name].latest, self._draw)
+        news = made if isinstance(made, tuple) else (made,)
+        await self._world.change(*news)
+        self.report.changes[told] += len(news)
 
     async def _break_file(self, name: str) -> None:
         """Break a file, wait until the program says so, and mend it."""

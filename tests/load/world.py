@@ -94,6 +94,10 @@ class World:
         await self.start_pods(frozenset({"marker"}))
         for history in self.histories.values():
             await self.start_pods(history.latest.pods)
+        self.write_all()
+
+    def write_all(self) -> None:
+        """Write the first manifests; every pod must have its address."""
         next(iter(self._folders.values())).write("common", to_text(common(self.addresses)))
         for history in self.histories.values():
             self._write(history.latest)
@@ -108,27 +112,34 @@ class World:
             self._every_pod.append(pod)
             await pod.start()
 
-    async def change(self, new: Application) -> None:
+    async def change(self, *news: Application) -> None:
         """
-        Give an application a new state, and wait until it is served.
+        Give an application new states, one right after the other, until the last is served.
 
-        Pods that it names are started before; pods that it no longer names are stopped after the
-        requests that may still reach them.
+        Pods that they name are started before; pods that the last no longer names are stopped
+        after the requests that may still reach them.
+
+        Args:
+            news: When there are several, they differ in one and the same file.
 
         Raises:
             Unsettled: The program does not take the change, or still uses a pod that is gone.
         """
-        history = self.histories[new.name]
-        old = history.latest
-        await self.start_pods(new.pods)
-        history.states.append(new)
-        files = self._write(new)
-        begun = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        history = self.histories[news[0].name]
+        befores = frozenset[str]().union(*(each.pods for each in (history.latest, *news)))
+        await self.start_pods(befores)
+        files: dict[str, int | None] = {}
+        for new in news:
+            history.states.append(new)
+            files |= self._write(new)
+            await asyncio.sleep(0)
+        begun = loop.time()
         await self._settle(files)
-        self.settle_seconds.append(asyncio.get_running_loop().time() - begun)
+        self.settle_seconds.append(loop.time() - begun)
         history.settled = len(history.states) - 1
         await history.wait_earlier()
-        for name in sorted(old.pods - new.pods):
+        for name in sorted(befores - history.latest.pods):
             await self._stop_pod(name)
 
     async def _stop_pod(self, name: str) -> None:
