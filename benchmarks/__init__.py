@@ -1,0 +1,1 @@
+"""Measuring rigs: CPU per request beside other proxies, memory, and misbehaving endpoints."""

@@ -1,0 +1,91 @@
+"""What is asked of the proxies: wrk scripts, and the addresses that they are aimed at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+
+PLAIN_HOST = "plain.example.com"
+# wrk takes the server name for TLS from the URL, so this one must resolve to the loopback.
+TLS_HOST = "localhost"
+
+SMALL_BYTES = 200
+LARGE_BYTES = 10_000_000
+
+
+@frozen
+class Load:
+    """One kind of load."""
+
+    name: str
+    title: str
+    connections: int
+    is_tls: bool = False
+    is_large: bool = False
+
+    @property
+    def host(self) -> str:
+        """The value of the Host field."""
+        return TLS_HOST if self.is_tls else PLAIN_HOST
+
+    @property
+    def body_bytes(self) -> int:
+        """Size of each answer's body."""
+        return LARGE_BYTES if self.is_large else SMALL_BYTES
+
+
+LOADS = (
+    Load("plain", "HTTP/1.1 keep-alive, unique path and cookie", 50),
+    Load("tls", "HTTPS keep-alive (ECDSA P-256), unique path and cookie", 50, is_tls=True),
+    Load("large", "10 MB bodies", 2, is_large=True),
+)
+
+_OUTCOME = """
+done = function(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format("outcome %d %d %d %d %d %d %d\\n", summary.requests, summary.duration,
+    e.connect, e.read, e.write, e.status, e.timeout))
+end
+"""
+
+# A browser's eight fields. The string is made by hand: wrk.format sorts and copies tables.
+_UNIQUE = """
+local n = 0
+request = function()
+  n = n + 1
+  return "GET /shop/articles/" .. n .. "?page=" .. (n % 7) .. " HTTP/1.1\\r\\n" ..
+    "Host: @HOST@\\r\\n" ..
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\\r\\n" ..
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\\r\\n" ..
+    "Accept-Language: en-GB,en;q=0.5\\r\\n" ..
+    "Accept-Encoding: gzip, deflate, br\\r\\n" ..
+    "Referer: https://@HOST@/shop/\\r\\n" ..
+    "Connection: keep-alive\\r\\n" ..
+    "Cookie: session=4f2a" .. n .. "; theme=dark\\r\\n\\r\\n"
+end
+"""
+
+_LARGE = """
+request = function()
+  return "GET /large HTTP/1.1\\r\\nHost: @HOST@\\r\\n\\r\\n"
+end
+"""
+
+
+def script(load: Load) -> str:
+    """Return the Lua text of a load."""
+    body = _LARGE if load.is_large else _UNIQUE
+    return body.replace("@HOST@", load.host) + _OUTCOME
+
+
+def wrk_command(
+    load: Load, port: int, seconds: float, script_path: Path, core: int
+) -> tuple[str, ...]:
+    """Return the command that loads the proxy on *port*; wrk counts time in whole seconds."""
+    scheme, host = ("https", TLS_HOST) if load.is_tls else ("http", "127.0.0.1")
+    return (
+        "taskset", "-c", str(core),
+        "wrk", "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds + 0.499))}s",
+        "--timeout", "20s", "-s", str(script_path), f"{scheme}://{host}:{port}/",
+    )  # fmt: skip

@@ -1,0 +1,92 @@
+"""Figures as text: a table for the terminal, the same as Markdown, and plain data for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from benchmarks.measure import Sample, middle
+
+REFERENCE = "nginx"
+
+Results = Mapping[str, Mapping[str, Sequence[Sample]]]  # load -> peer -> samples
+
+
+@frozen
+class Row:
+    """One line of the table; times in CPU microseconds per request."""
+
+    load: str
+    peer: str
+    median: float
+    least: float
+    most: float
+    ratio: float | None
+    requests: int
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the line as text, one entry for each of `HEADINGS`."""
+        ratio = "-" if self.ratio is None else f"{self.ratio:.2f}"
+        spread = f"{_time(self.least)} - {_time(self.most)}"
+        return (self.load, self.peer, _time(self.median), spread, ratio, str(self.requests))
+
+
+HEADINGS = ("load", "proxy", "CPU/request", "least - most", f"x {REFERENCE}", "requests")
+
+
+def _time(microseconds: float) -> str:
+    if microseconds >= 1000:
+        return f"{microseconds / 1000:.2f} ms"
+    return f"{microseconds:.1f} us"
+
+
+def rows(results: Results) -> list[Row]:
+    """Condense samples to medians, spreads, and ratios within the same load."""
+    found = []
+    for load, by_peer in results.items():
+        taken = {peer: samples for peer, samples in by_peer.items() if samples}
+        reference = middle(taken[REFERENCE]) if REFERENCE in taken else None
+        for peer, samples in taken.items():
+            each = [sample.microseconds_per_request for sample in samples]
+            value = middle(samples)
+            ratio = None if reference is None else value / reference
+            requests = sum(sample.requests for sample in samples)
+            found.append(Row(load, peer, value, min(each), max(each), ratio, requests))
+    return found
+
+
+def plain(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Lay out cells for a terminal: the first two columns to the left, the others to the right."""
+    widths = [max(len(line[i]) for line in (headings, *lines)) for i in range(len(headings))]
+    laid = []
+    for line in (headings, *lines):
+        cells = [
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        laid.append("  ".join(cells).rstrip())
+    return "\n".join(laid)
+
+
+def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Write cells as a Markdown table."""
+    ruler = ["---", "---", *("---:" for _ in headings[2:])]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (headings, ruler, *lines))
+
+
+def data(results: Results) -> list[dict[str, object]]:
+    """Return what goes into the JSON file: each row with its samples in microseconds."""
+    return [
+        {
+            "load": row.load,
+            "peer": row.peer,
+            "median_us": round(row.median, 3),
+            "ratio": None if row.ratio is None else round(row.ratio, 4),
+            "requests": row.requests,
+            "samples_us": [
+                round(sample.microseconds_per_request, 3) for sample in results[row.load][row.peer]
+            ],
+        }
+        for row in rows(results)
+    ]
