@@ -68,7 +68,7 @@ class EventLoop(Protocol):
     def addWriter(self, writer: Any) -> None: ...  # noqa: D102, N802
     def removeWriter(self, writer: Any) -> None: ...  # noqa: D102, N802
     def callLater(  # noqa: D102, N802
-        self, delay: float, call: Callable[..., Any], *args: Any
+        self, delay: float, call: Callable[..., Any], /, *args: Any
     ) -> Any: ...
 
 

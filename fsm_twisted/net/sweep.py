@@ -25,7 +25,7 @@ class Clock(Protocol):
     """The part of the reactor that tells and keeps time."""
 
     def callLater(  # noqa: D102, N802
-        self, delay: float, call: Callable[..., Any], *args: Any
+        self, delay: float, call: Callable[..., Any], /, *args: Any
     ) -> Any: ...
 
 

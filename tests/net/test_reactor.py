@@ -1,0 +1,158 @@
+"""Our reactor does what Twisted's does; each statement is tried on both."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+
+import pytest
+from twisted.internet.epollreactor import EPollReactor
+
+from fsm_twisted.net.reactor import FsmReactor
+from tests.net.turning import (
+    Producer,
+    Recorder,
+    Turning,
+    attached,
+    logged,
+    narrow_pair,
+    turning,
+)
+
+
+@pytest.fixture(params=[FsmReactor, EPollReactor])
+def world(request: pytest.FixtureRequest) -> Turning:
+    return turning(request.param)
+
+
+class _Failing(Recorder):
+    def data_received(self, data: bytes) -> None:
+        raise ValueError("a fault of ours")
+
+
+class _Fatal(Recorder):
+    def data_received(self, data: bytes) -> None:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("kind", [_Failing, _Fatal])
+def test_an_exception_is_logged_and_costs_that_descriptor_alone(
+    world: Turning, kind: type[Recorder]
+) -> None:
+    with (
+        logged() as log,
+        attached(world, narrow_pair(), kind) as (bad, bad_peer),
+        attached(world, narrow_pair()) as (good, good_peer),
+    ):
+        bad_peer.sendall(b"x")
+        good_peer.sendall(b"x")
+        world.settle()
+
+        assert bad.told == ["closed"]
+        assert good.told == []
+        assert good.received == [b"x"]
+        assert [type(each) for each in log.failures] in ([ValueError], [KeyboardInterrupt])
+
+
+def test_a_lost_connection_closes_without_a_word_in_the_log(world: Turning) -> None:
+    with logged() as log, attached(world, narrow_pair()) as (descriptor, peer):
+        # Bytes that nobody reads make the close of a local socket a reset.
+        descriptor.write(b"unread")
+        peer.close()
+        world.settle()
+
+        assert descriptor.told == ["closed"]
+        assert log.failures == []
+
+
+class _Killer(Recorder):
+    victim: Recorder
+
+    def data_received(self, data: bytes) -> None:
+        self.victim.close()
+
+
+def test_one_that_was_closed_by_another_in_the_same_poll_is_not_served(world: Turning) -> None:
+    with (
+        attached(world, narrow_pair(), _Killer) as (one, one_peer),
+        attached(world, narrow_pair(), _Killer) as (two, two_peer),
+    ):
+        assert isinstance(one, _Killer)
+        assert isinstance(two, _Killer)
+        one.victim, two.victim = two, one
+        one_peer.sendall(b"x")
+        two_peer.sendall(b"x")
+        world.settle()
+
+        assert sorted([one.told, two.told]) == [[], ["closed"]]
+
+
+def test_readable_and_writable_at_once_does_both(world: Turning) -> None:
+    with attached(world, narrow_pair()) as (descriptor, peer):
+        producer = Producer()
+        descriptor.register_producer(producer)
+        descriptor.write(b"x" * 1_000_000)
+        peer.sendall(b"hello")
+        world.until(lambda: not peer.recv(65536) or not descriptor.has_output)
+
+        assert descriptor.received == [b"hello"]
+        assert producer.asked == ["pause", "resume"]
+
+
+def test_a_peer_that_hangs_up_while_we_only_write_is_noticed(world: Turning) -> None:
+    with attached(world, narrow_pair()) as (descriptor, peer):
+        descriptor.pauseProducing()
+        descriptor.write(b"x" * 1_000_000)
+        peer.close()
+        world.until(lambda: descriptor.is_closed)
+
+        assert descriptor.told == ["closed"]
+
+
+def test_timers_and_sockets_take_turns(world: Turning) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with attached(world, (ours, theirs)) as (descriptor, peer):
+        world.reactor.callLater(0, peer.sendall, b"later")
+        world.until(lambda: descriptor.received)
+
+        assert descriptor.received == [b"later"]
+
+
+def in_python(program: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ended.stderr == ""
+    return ended.stdout.strip()
+
+
+def test_install_makes_it_the_reactor_of_the_process() -> None:
+    assert in_python(
+        "from fsm_twisted.net.reactor import install\n"
+        "done = install()\n"
+        "from twisted.internet import reactor\n"
+        "print(done, type(reactor).__name__)"
+    ) == ("True FsmReactor")
+
+
+def test_another_reactor_that_was_there_before_stays() -> None:
+    assert in_python(
+        "from twisted.internet import selectreactor; selectreactor.install()\n"
+        "from fsm_twisted.net.reactor import install\n"
+        "done = install()\n"
+        "from twisted.internet import reactor\n"
+        "print(done, type(reactor).__name__)"
+    ) == ("False SelectReactor")
+
+
+def test_a_twisted_with_other_internals_keeps_its_own_reactor() -> None:
+    assert in_python(
+        "from twisted.internet.posixbase import _PollLikeMixin\n"
+        "del _PollLikeMixin._doReadOrWrite\n"
+        "from fsm_twisted.net.reactor import install\n"
+        "done = install()\n"
+        "from twisted.internet import reactor\n"
+        "print(done, type(reactor).__name__)"
+    ) == ("False EPollReactor")
