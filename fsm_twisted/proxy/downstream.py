@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 # Input that may wait while a request is being served (pipelining); then the client must wait.
 WAITING_BYTES = 64 * 1024
-LINGER_SECONDS = 2.0
-LINGER_BYTES = 1024 * 1024
+LINGER_SECONDS = 5.0
+LINGER_BYTES = 16 * 1024 * 1024
 
 
 class Downstream(Descriptor):
