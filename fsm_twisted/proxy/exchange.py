@@ -16,7 +16,7 @@ from fsm_twisted.message.framing import is_empty
 from fsm_twisted.proxy.replies import SERVER
 from fsm_twisted.proxy.request_body import RequestBody
 from fsm_twisted.proxy.response import Response
-from fsm_twisted.proxy.retry import Failure, is_idempotent, may_retry
+from fsm_twisted.proxy.retry import FREE_ATTEMPTS, Failure, is_idempotent, may_retry
 from fsm_twisted.proxy.upstream import UpstreamConnection
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
@@ -76,6 +76,7 @@ class Exchange:
         self._head_bytes = head
         self._tried: list[EndpointState] = []
         self.plane.budget.earn()
+        self._begun = self._sent = self.plane.seconds()
         make_key = state.key_of
         self._key = b"" if make_key is None else make_key(downstream.peer.address, target, ())
 
@@ -160,8 +161,9 @@ class Exchange:
 
     def _send(self, upstream: UpstreamConnection) -> None:
         body = self._body
+        self._sent = now = self.plane.seconds()
         if body is None:
-            upstream.deadline = self.plane.seconds() + self._state.read_seconds
+            upstream.deadline = now + self._state.read_seconds
             upstream.write(self._head_bytes)
             return
         upstream.write(b"".join((self._head_bytes, *(body.kept or ()))))
@@ -256,7 +258,7 @@ class Exchange:
         if answer is None:
             return False
         self.downstream.write(answer)
-        self.finish(is_reusable=True, ends=False)
+        self.finish(data[_STATUS_CLASS] - _ZERO, is_reusable=True, ends=False)
         return True
 
     def response_ended(self) -> None:
@@ -317,12 +319,14 @@ class Exchange:
         if failure is not Failure.REUSED_CLOSED:
             self.note_failure()
         self._leave_upstream()
-        if not again or not self.plane.budget.spend():
+        is_free = failure is Failure.NOT_CONNECTED and len(self._tried) <= FREE_ATTEMPTS
+        if not again or not (is_free or self.plane.budget.spend()):
             self._answer(self._failure)
             return
         if failure is Failure.REUSED_CLOSED:
             self._retries += 1
             self._allow_last_endpoint_again()
+        self._state.cells.retries += 1
         self.attempt()
 
     def _allow_last_endpoint_again(self) -> None:
@@ -348,6 +352,8 @@ class Exchange:
         if self._response is not None and self._response.has_begun:
             downstream.abort()
             return
+        seconds = self.plane.seconds() - self._begun
+        self._state.cells.count(self.method, reason.status // 100, seconds)
         downstream.reply(
             reason, method=self.method, minor=self.minor, ends=incomplete or not self.persistent
         )
@@ -357,11 +363,12 @@ class Exchange:
         self.note_failure()
         self._answer(REPLIES["upstream_invalid"])
 
-    def finish(self, *, is_reusable: bool, ends: bool) -> None:
+    def finish(self, status_class: int, *, is_reusable: bool, ends: bool) -> None:
         """
         End well.
 
         Args:
+            status_class: First digit of the answer's status.
             is_reusable: The endpoint's connection is clean and may serve others.
             ends: The client has been told that the connection closes.
         """
@@ -371,6 +378,8 @@ class Exchange:
         endpoint.in_flight -= 1
         if endpoint.has_failed:
             endpoint.succeeded()
+        now = self.plane.seconds()
+        self._state.cells.observe(self.method, status_class, now - self._begun, now - self._sent)
         incomplete = self.request_body is not None
         self.request_body = None
         upstream.unregister_producer()
@@ -382,3 +391,5 @@ class Exchange:
 
 
 _NEVER = float("inf")
+_STATUS_CLASS = len(b"HTTP/1.1 ")  # where its digit stands in an answer
+_ZERO = ord("0")

@@ -38,6 +38,7 @@ class Response:
         "_interim",
         "_is_persistent",
         "_rechunk",
+        "_status_class",
         "has_begun",
     )
 
@@ -47,6 +48,7 @@ class Response:
         self._interim = 0
         self._rechunk = False
         self._is_persistent = False
+        self._status_class = 0
         self._ends = False
         self.has_begun = False
 
@@ -101,6 +103,7 @@ class Response:
             head.framing, error=ResponseError, limits=exchange.plane.options.limits
         )
         self._is_persistent = head.persistent
+        self._status_class = head.status // 100
         self.has_begun = True
         payload = self._encode(body, body.feed(data)) if data or not body.done else b""
         downstream.write(first + payload if payload else first)
@@ -165,7 +168,7 @@ class Response:
         exchange = self._exchange
         exchange.downstream.unregister_producer()
         is_reusable = self._is_persistent and not body.rest
-        exchange.finish(is_reusable=is_reusable, ends=self._ends)
+        exchange.finish(self._status_class, is_reusable=is_reusable, ends=self._ends)
 
     def ended(self) -> None:
         """The endpoint has ended its output: a proper end only where closing is the framing."""

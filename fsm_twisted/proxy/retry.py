@@ -11,6 +11,10 @@ from enum import Enum
 _SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _IDEMPOTENT = _SAFE | {b"PUT", b"DELETE"}
 
+# So many endpoints that accept no connection cost a request nothing of the retry budget: nothing
+# was sent, and of several dead endpoints not all may be ejected. Those after them are paid for.
+FREE_ATTEMPTS = 3
+
 
 class Failure(Enum):
     """How far an attempt got before the connection failed; no byte of an answer had come."""

@@ -6,7 +6,7 @@ They are keyed by identity and survive every swap; a request keeps what it was b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
@@ -17,6 +17,7 @@ from fsm_twisted.balancing.keys import make_key
 from fsm_twisted.balancing.load import EndpointLoad
 from fsm_twisted.balancing.selection import Balancer, make_balancer
 from fsm_twisted.message.authority import parse_authority
+from fsm_twisted.observe.cells import UpstreamCells
 from fsm_twisted.routing.rewrite import compile_rewrite
 from fsm_twisted.routing.router import Router, build_router
 from fsm_twisted.routing.server_name import ServerNames
@@ -84,6 +85,7 @@ class UpstreamState:
         "_defaults",
         "balancer",
         "balancing",
+        "cells",
         "connect_seconds",
         "cookie",
         "is_usual",
@@ -99,7 +101,9 @@ class UpstreamState:
         draw: Callable[[int], int],
         affinity: CookieAffinity,
         defaults: Timeouts,
+        cells: UpstreamCells,
     ) -> None:
+        self.cells = cells
         self._defaults = defaults
         self.balancing = upstream.balancing
         self.balancer: Balancer[EndpointState] = make_balancer(upstream.balancing, draw)
@@ -246,6 +250,11 @@ class RunTime:
             group.readmit(now)
 
     @property
+    def upstreams(self) -> Mapping[UpstreamId, UpstreamState]:
+        """Every upstream of the snapshot being served."""
+        return self._upstreams
+
+    @property
     def endpoints(self) -> tuple[EndpointState, ...]:
         """Every endpoint of the snapshot being served."""
         return tuple(self._endpoints.values())
@@ -256,11 +265,15 @@ class RunTime:
         loads = [self._endpoint(upstream, each, endpoints) for each in upstream.endpoints]
         state = self._upstreams.get(upstream.id)
         if state is None or state.balancing != upstream.balancing:
-            state = UpstreamState(upstream, self._draw, self._affinity, self._timeouts)
+            state = self._new_state(upstream, state)
             state.renew(upstream, loads)
         elif state.upstream != upstream:
             state.renew(upstream, loads)
         return state
+
+    def _new_state(self, upstream: Upstream, old: UpstreamState | None) -> UpstreamState:
+        cells = UpstreamCells() if old is None else old.cells
+        return UpstreamState(upstream, self._draw, self._affinity, self._timeouts, cells)
 
     def _endpoint(
         self,

@@ -1,0 +1,1 @@
+"""What happened, counted and written down: cells on the hot path, the rest off it."""

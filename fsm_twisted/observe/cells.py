@@ -1,0 +1,66 @@
+"""
+The cells that the hot path counts into: plain numbers of one process, never shared.
+
+A cell is made once for each (Ingress, Service) and found without a look-up; rendering reads it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final
+
+# Of ingress-nginx (Prometheus' default), in seconds; a value over the last counts as "+Inf".
+SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Histogram:
+    """Counts of durations by bucket (not cumulated; the last one is over all bounds), and sum."""
+
+    __slots__ = ("counts", "seconds")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(SECONDS) + 1)
+        self.seconds = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(SECONDS, seconds)] += 1
+        self.seconds += seconds
+
+
+class UpstreamCells:
+    """
+    What is counted for one (Ingress, Service).
+
+    ``requests`` is keyed by method and first digit of the status. ``duration`` is from the head
+    of the request to the end of the answer, ``upstream`` the part of it between sending the
+    request and the end of the answer. Bytes are those of messages as clients see them.
+    """
+
+    __slots__ = ("bytes_in", "bytes_out", "duration", "requests", "retries", "upstream")
+
+    def __init__(self) -> None:
+        self.requests: dict[tuple[bytes, int], int] = {}
+        self.duration = Histogram()
+        self.upstream = Histogram()
+        self.retries = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+
+    def count(self, method: bytes, status_class: int, seconds: float) -> None:
+        """Count an exchange that has ended with an answer of our own."""
+        key = (method, status_class)
+        self.requests[key] = self.requests.get(key, 0) + 1
+        self.duration.observe(seconds)
+
+    def observe(self, method: bytes, status_class: int, seconds: float, upstream: float) -> None:
+        """Count an exchange that has ended with an answer of the endpoint."""
+        key = (method, status_class)
+        requests = self.requests
+        requests[key] = requests.get(key, 0) + 1
+        histogram = self.duration
+        histogram.counts[bisect_left(SECONDS, seconds)] += 1
+        histogram.seconds += seconds
+        histogram = self.upstream
+        histogram.counts[bisect_left(SECONDS, upstream)] += 1
+        histogram.seconds += upstream
