@@ -19,11 +19,12 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from itertools import count
 
-from benchmarks import loads, peers, table
+from benchmarks import ingress, loads, peers, table
 from benchmarks.loads import Load
 from benchmarks.measure import BenchmarkError, Sample, take_sample
 from benchmarks.peers import Peer, Site
@@ -99,11 +100,11 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, li
     wanted = [load for load in loads.LOADS if load.name in options.loads.split(",")]
     with ExitStack() as stack:
         backend = peers.start(peers.backend(site), site, load_core)
-        stack.callback(peers.stop, backend)
+        stack.callback(ingress.stop, backend)
         running: list[tuple[Peer, int]] = []
         for peer in choose_peers(options, site, stack):
             process = peers.start(peer, site, proxy_core)
-            stack.callback(peers.stop, process)
+            stack.callback(ingress.stop, process)
             running.append((peer, process.pid))
         return {
             load.name: _measure_load(options, load, running, site, load_core) for load in wanted
@@ -119,13 +120,14 @@ def _measure_load(
 ) -> dict[str, list[Sample]]:
     path = site.folder / f"{load.name}.lua"
     path.write_text(loads.script(load))
+    seen = count_from(site)
     taken: dict[str, list[Sample]] = {peer.name: [] for peer, _ in running}
     for number in range(options.rounds):
         for peer, pid in running:
             port = peer.https_port if load.is_tls else peer.http_port
-            command = loads.wrk_command(load, port, options.seconds, path, core)
+            run = loads.wrk_run(load, port, options.seconds + options.warm, path, core)
             try:
-                sample = take_sample(pid, command, options.seconds, options.warm)
+                sample = take_sample(pid, run, options.seconds, options.warm, seen)
             except BenchmarkError as error:
                 msg = f"{peer.name}, {load.name}: {error}"
                 raise BenchmarkError(msg) from None
@@ -133,6 +135,12 @@ def _measure_load(
             figure = f"{sample.microseconds_per_request:.1f}"
             print(f"{load.name} {number + 1}/{options.rounds} {peer.name}: {figure}", flush=True)
     return taken
+
+
+def count_from(site: Site) -> Callable[[], int]:
+    """Return a counter of the backend's requests that leaves its own askings out."""
+    asked = count()
+    return lambda: peers.requests_seen(site.backend_port) - next(asked)
 
 
 def circumstances(python: str) -> dict[str, str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from attrs import frozen
+
+from benchmarks.measure import WrkRun
 
 PLAIN_HOST = "plain.example.com"
 # wrk takes the server name for TLS from the URL, so this one must resolve to the loopback.
@@ -44,8 +47,8 @@ LOADS = (
 _OUTCOME = """
 done = function(summary, latency, requests)
   local e = summary.errors
-  io.write(string.format("outcome %d %d %d %d %d %d %d\\n", summary.requests, summary.duration,
-    e.connect, e.read, e.write, e.status, e.timeout))
+  io.write(string.format("outcome %d %d %d %d %d %d\\n", summary.requests, e.connect,
+    e.read, e.write, e.status, e.timeout))
 end
 """
 
@@ -79,13 +82,12 @@ def script(load: Load) -> str:
     return body.replace("@HOST@", load.host) + _OUTCOME
 
 
-def wrk_command(
-    load: Load, port: int, seconds: float, script_path: Path, core: int
-) -> tuple[str, ...]:
-    """Return the command that loads the proxy on *port*; wrk counts time in whole seconds."""
+def wrk_run(load: Load, port: int, seconds: float, script_path: Path, core: int) -> WrkRun:
+    """Return what loads the proxy on *port* for *seconds* at least; wrk knows whole ones only."""
     scheme, host = ("https", TLS_HOST) if load.is_tls else ("http", "127.0.0.1")
-    return (
+    command = (
         "taskset", "-c", str(core),
-        "wrk", "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds + 0.499))}s",
+        "wrk", "-t1", f"-c{load.connections}", f"-d{math.ceil(seconds) + 5}s",
         "--timeout", "20s", "-s", str(script_path), f"{scheme}://{host}:{port}/",
     )  # fmt: skip
+    return WrkRun(command, load.connections)

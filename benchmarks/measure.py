@@ -7,8 +7,10 @@ user and system together) is used instead of ``utime``, which counts ticks of 10
 
 from __future__ import annotations
 
+import signal
 import subprocess
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from statistics import median
 
@@ -37,7 +39,7 @@ class Sample:
 
 def schedstat_nanoseconds(text: str) -> int:
     """Return the time on a CPU that one ``schedstat`` file tells."""
-    return int(text.split()[0])
+    return int(text.split(maxsplit=1)[0])
 
 
 def cpu_nanoseconds(pids: Iterable[int], proc: Path = PROC) -> int:
@@ -78,12 +80,17 @@ def family(pid: int, parent_of: Mapping[int, int]) -> tuple[int, ...]:
     return tuple(sorted(members))
 
 
-def parse_outcome(output: str) -> tuple[int, float]:
-    """
-    Read the line that the Lua script prints at the end.
+@frozen
+class WrkRun:
+    """A command line of the load generator, and how many connections it keeps busy."""
 
-    Returns:
-        Answered requests, and the seconds that they took.
+    command: tuple[str, ...]
+    connections: int
+
+
+def parse_outcome(output: str) -> int:
+    """
+    Return the answered requests from the line that the Lua script prints at the end.
 
     Raises:
         BenchmarkError: Some answer was not 2xx, a connection failed, or nothing was answered: a
@@ -91,43 +98,78 @@ def parse_outcome(output: str) -> tuple[int, float]:
     """
     for line in output.splitlines():
         if line.startswith("outcome "):
-            requests, microseconds, *faults = (int(word) for word in line.split()[1:])
+            requests, *faults = (int(word) for word in line.split()[1:])
             if requests == 0 or any(faults):
                 msg = f"{requests} answers; connect/read/write/status/timeout errors: {faults}"
                 raise BenchmarkError(msg)
-            return requests, microseconds / 1e6
+            return requests
     msg = "wrk ended without its outcome line"
     raise BenchmarkError(msg)
 
 
-def run_wrk(command: tuple[str, ...], seconds: float) -> tuple[int, float]:
-    """
-    Run the load generator to its end; the same result as `parse_outcome`.
+def parse_counter(status_page: str) -> int:
+    """Return the number of requests in the answer of nginx's ``stub_status``."""
+    return int(status_page.split("requests", 1)[1].split()[2])
 
-    wrk knows whole seconds only; a shorter time is made by stopping it, which it takes as the end.
+
+def check_counts(answered: int, seen: int, connections: int) -> None:
     """
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            output, complaint = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(2)
-            output, complaint = process.communicate()
-    if process.returncode != 0:
-        msg = f"wrk failed: {(complaint or output).strip().splitlines()[-1:]}"
+    Refuse a run in which clients and backend have counted differently.
+
+    Requests that are under way when the clients stop may be counted on one side only.
+
+    Raises:
+        BenchmarkError: The proxy answered by itself, or sent requests twice.
+    """
+    if abs(seen - answered) > 2 * connections + 2:
+        msg = f"the clients got {answered} answers, but the backend saw {seen} requests"
         raise BenchmarkError(msg)
-    return parse_outcome(output)
 
 
-def take_sample(root_pid: int, command: tuple[str, ...], seconds: float, warm: float) -> Sample:
-    """Warm up, then measure the tree below *root_pid* while *command* loads it."""
-    if warm > 0:
-        run_wrk(command, warm)
-    pids = family(root_pid, parents())
-    before = cpu_nanoseconds(pids)
-    requests, lasted = run_wrk(command, seconds)
-    return Sample(cpu_nanoseconds(pids) - before, requests, lasted)
+def settled(seen: Callable[[], int]) -> int:
+    """Return the counter once it stands still: what the last clients left under way is through."""
+    last = seen()
+    while True:
+        time.sleep(0.05)
+        now = seen()
+        if now == last:
+            return now
+        last = now
+
+
+def take_sample(
+    root_pid: int, wrk: WrkRun, seconds: float, warm: float, seen: Callable[[], int]
+) -> Sample:
+    """
+    Load the tree of processes below *root_pid*; measure *seconds* of it after *warm* seconds.
+
+    Requests are counted by the backend (*seen* returns its counter), because it can be asked in
+    the middle of a run: connecting and TLS handshakes, done while warming up, stay out of the
+    figures.
+
+    Raises:
+        BenchmarkError: Not every answer was good, or the counts differ.
+    """
+    at_start = settled(seen)
+    with subprocess.Popen(
+        wrk.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        time.sleep(warm)
+        pids = family(root_pid, parents())
+        before = cpu_nanoseconds(pids), seen(), time.monotonic()
+        time.sleep(seconds)
+        after = cpu_nanoseconds(pids), seen(), time.monotonic()
+        process.send_signal(signal.SIGINT)  # wrk's own way to end early
+        output, complaint = process.communicate()
+    if process.returncode != 0:
+        msg = f"wrk failed: {(complaint or output).strip()[-200:]}"
+        raise BenchmarkError(msg)
+    check_counts(parse_outcome(output), settled(seen) - at_start, wrk.connections)
+    spent, requests, lasted = (b - a for a, b in zip(before, after, strict=True))
+    if requests <= 0:
+        msg = "no request was answered while measuring"
+        raise BenchmarkError(msg)
+    return Sample(int(spent), int(requests), lasted)
 
 
 def middle(samples: Iterable[Sample]) -> float:

@@ -12,13 +12,15 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import frozen
 
+from benchmarks import ingress
 from benchmarks.loads import LARGE_BYTES, PLAIN_HOST, SMALL_BYTES, TLS_HOST
-from benchmarks.measure import BenchmarkError
+from benchmarks.measure import BenchmarkError, parse_counter
 
 START_SECONDS = 20.0
 PACKAGES = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "openssl": "openssl"}
@@ -105,6 +107,7 @@ _BACKEND = """
   sendfile on;
   server {{
     listen 127.0.0.1:{port} backlog=4096;
+    location = /counter {{ stub_status; }}
     location / {{ default_type text/plain; return 200 "{body}"; }}
     location = /large {{ default_type application/octet-stream; root {folder}/content; }}
   }}
@@ -155,51 +158,6 @@ backend back
   server backend 127.0.0.1:{backend}
 """
 
-_MANIFEST = """\
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {{name: bench}}
-spec:
-  ingressClassName: pipy
-  tls: [{{hosts: [{tls_host}], secretName: bench}}]
-  rules:
-  - host: {plain_host}
-    http:
-      paths:
-      - path: /
-        pathType: Prefix
-        backend: {{service: {{name: bench, port: {{number: 80}}}}}}
-  - host: {tls_host}
-    http:
-      paths:
-      - path: /
-        pathType: Prefix
-        backend: {{service: {{name: bench, port: {{number: 80}}}}}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: bench}}
-spec:
-  ports: [{{port: 80}}]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: bench, labels: {{kubernetes.io/service-name: bench}}}}
-addressType: IPv4
-ports: [{{name: "", port: {backend}}}]
-endpoints: [{{addresses: [127.0.0.1]}}]
----
-apiVersion: v1
-kind: Secret
-metadata: {{name: bench}}
-type: kubernetes.io/tls
-stringData:
-  tls.crt: |
-{certificate}
-  tls.key: |
-{key}
-"""
-
 
 def _nginx(site: Site, name: str, http: str) -> tuple[str, ...]:
     path = site.folder / f"{name}.conf"
@@ -243,35 +201,18 @@ def ours(site: Site, name: str, python: str, root: Path | None = None) -> Peer:
     """
     Return the ingress of this project.
 
-    Args:
-        python: The interpreter of an environment that the project is installed in.
-        root: A checkout whose code is to run instead of the installed one.
+    *python* is the interpreter of an environment that the project is installed in, *root* a
+    checkout whose code is to run instead of the installed one.
     """
-    ports = free_port(), free_port()
-    manifests = site.folder / "manifests"
-    manifests.mkdir(exist_ok=True)
-    (manifests / "bench.yaml").write_text(
-        _MANIFEST.format(
-            plain_host=PLAIN_HOST,
-            tls_host=TLS_HOST,
-            backend=site.backend_port,
-            certificate=_indented(site.certificate),
-            key=_indented(site.key),
-        )
-    )
-    command = (
-        python, str(Path(python).parent / "twistd"), "--nodaemon", "--pidfile=", "fsm-ingress",
-        "--manifests", str(manifests), "--workers", "0", "--log-level", "error",
-        "--http", f"tcp:{ports[0]}:interface=127.0.0.1:backlog=4096",
-        "--https", f"tcp:{ports[1]}:interface=127.0.0.1:backlog=4096",
-        "--admin", f"tcp:{free_port()}:interface=127.0.0.1",
-    )  # fmt: skip
+    ports = ingress.Ports(free_port(), free_port(), free_port())
+    folder = site.folder / "manifests"
+    folder.mkdir(exist_ok=True)
+    tls = ingress.Tls(TLS_HOST, site.certificate, site.key)
+    text = ingress.manifests((PLAIN_HOST, TLS_HOST), (site.backend_port,), tls)
+    (folder / "bench.yaml").write_text(text)
+    command = ingress.command(python, folder, ports)
     environment = () if root is None else (("PYTHONPATH", str(root)),)
-    return Peer(name, command, *ports, environment)
-
-
-def _indented(path: Path) -> str:
-    return "\n".join(f"    {line}" for line in path.read_text().splitlines())
+    return Peer(name, command, ports.http, ports.https, environment)
 
 
 def start(peer: Peer, site: Site, core: int) -> subprocess.Popen[bytes]:
@@ -293,7 +234,7 @@ def start(peer: Peer, site: Site, core: int) -> subprocess.Popen[bytes]:
     deadline = time.monotonic() + START_SECONDS
     while not _accepts(peer.http_port):
         if process.poll() is not None or time.monotonic() > deadline:
-            stop(process)
+            ingress.stop(process)
             words = log.read_text(errors="replace").strip().splitlines()[-3:]
             msg = f"{peer.name} does not start: {' / '.join(words)}"
             raise BenchmarkError(msg)
@@ -309,11 +250,7 @@ def _accepts(port: int) -> bool:
     return True
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a peer that `start` has started."""
-    process.terminate()
-    try:
-        process.wait(5)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def requests_seen(port: int) -> int:
+    """Return how many requests the backend has got so far, this one not counted."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/counter", timeout=10) as answer:
+        return parse_counter(answer.read().decode("ascii")) - 1
