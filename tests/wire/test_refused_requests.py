@@ -60,6 +60,7 @@ CASES: list[Case] = [
             b"refused test",
             b"refused.test/",
             b"refused.test:65536",
+            b"refused.test:",
             b"refused.test:80a",
             b"refused.test:-1",
             b"refused.test:80:80",
