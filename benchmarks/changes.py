@@ -15,11 +15,16 @@ end well.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+# Run as a script, this folder would come first on the path, and http.py hide the library's http.
+if sys.path and Path(sys.path[0] or ".").resolve() == Path(__file__).resolve().parent:
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
 import argparse
 import statistics
-import sys
 import tempfile
-from pathlib import Path
 
 from tests.load.run import APPLICATIONS, Plan, Report, carry_out
 

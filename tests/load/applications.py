@@ -16,6 +16,7 @@ from tests.strategies.certificates import BEGIN, Pair, make_pair
 PREFIX = "pipy.ingress.kubernetes.io/"
 OURS = ("pipy", "pipy-too")
 FOREIGN = "foreign"
+KEY_KINDS = ("P-256", "RSA-2048")
 Addresses = Mapping[str, tuple[str, int]]
 Document = dict[str, Any]
 
@@ -125,7 +126,7 @@ class Application:
 @cache
 def certificate(host: str, number: int) -> Pair:
     """Return the certificate of a host after so many renewals; each second one has an RSA key."""
-    kind = "RSA-2048" if number % 2 else "P-256"
+    kind = KEY_KINDS[number % len(KEY_KINDS)]
     return make_pair(host, (host,), kind, begin=BEGIN + timedelta(days=number))
 
 

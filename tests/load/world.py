@@ -10,10 +10,19 @@ from collections.abc import Iterator
 
 import attrs
 
-from tests.load.applications import Application, Promise, common, marker, marker_host, to_text
+from tests.load.applications import (
+    KEY_KINDS,
+    Application,
+    Promise,
+    common,
+    marker,
+    marker_host,
+    to_text,
+)
 from tests.load.connection import Connection, request
 from tests.load.folders import Folder
 from tests.load.pods import Pod
+from tests.strategies.certificates import make_key
 
 SETTLE_SECONDS = 15.0
 _POLL_SECONDS = 0.004
@@ -98,6 +107,8 @@ class World:
 
     def write_all(self) -> None:
         """Write the first manifests; every pod must have its address."""
+        for kind in KEY_KINDS:
+            make_key(kind)  # takes long enough to show in the latencies if it came later
         next(iter(self._folders.values())).write("common", to_text(common(self.addresses)))
         for history in self.histories.values():
             self._write(history.latest)
