@@ -40,7 +40,12 @@ class Stream(Protocol):
         """Count the bytes that wait above the socket."""
 
     def end_output(self) -> None:
-        """Tell the peer that nothing more follows (close_notify, FIN); never raises."""
+        """
+        Tell the peer that nothing more follows (close_notify, FIN).
+
+        Raises:
+            BlockingIOError: The socket is full; to be called again when it can be written.
+        """
 
 
 class PlainStream:
@@ -341,7 +346,11 @@ class Descriptor:
             self._end_output()
 
     def _end_output(self) -> None:
-        self._stream.end_output()
+        try:
+            self._stream.end_output()
+        except BlockingIOError:
+            self._loop.addWriter(self)
+            return
         self.output_ended()
 
     def output_ended(self) -> None:

@@ -87,6 +87,8 @@ class TlsStream:
         try:
             self._connection.shutdown()
             self._socket.shutdown(socket.SHUT_WR)
+        except SSL.WantWriteError:
+            raise BlockingIOError from None
         except (SSL.Error, OSError):
             return
 
@@ -111,15 +113,19 @@ def make_context(entry: CertificateEntry) -> SSL.Context:
     context.use_certificate(leaf)
     for issuer in issuers:
         context.add_extra_chain_cert(issuer)
-    context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, entry.key_pem))
+    # The passphrase is for no key of ours: without one, OpenSSL asks the terminal.
+    key: Any = crypto.load_privatekey(crypto.FILETYPE_PEM, entry.key_pem, b"-")
+    context.use_privatekey(key.to_cryptography_key())
     context.check_privatekey()
     return context
 
 
-def _certificates(chain_pem: bytes) -> list[crypto.X509]:
+def _certificates(chain_pem: bytes) -> list[Any]:
+    """Return the certificates in the form that pyOpenSSL's contexts want, that of cryptography."""
     end = b"-----END CERTIFICATE-----"
     blocks = [part + end for part in chain_pem.split(end)[:-1]]
-    return [crypto.load_certificate(crypto.FILETYPE_PEM, block) for block in blocks]
+    loaded = [crypto.load_certificate(crypto.FILETYPE_PEM, block) for block in blocks]
+    return [each.to_cryptography() for each in loaded]
 
 
 def _choose_protocol(_: SSL.Connection, offered: list[bytes]) -> Any:
