@@ -23,7 +23,8 @@ from benchmarks.loads import LARGE_BYTES, PLAIN_HOST, SMALL_BYTES, TLS_HOST
 from benchmarks.measure import BenchmarkError, parse_counter
 
 START_SECONDS = 20.0
-PACKAGES = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "openssl": "openssl"}
+# Debian keeps daemons where the path of a user does not lead.
+DAEMON_PLACES = ("/usr/sbin", "/sbin")
 
 
 @frozen
@@ -48,15 +49,17 @@ class Site:
 
 
 def missing_programs(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the Debian packages of those programs that are not here."""
-    places = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
-    return tuple(PACKAGES[name] for name in names if shutil.which(name, path=places) is None)
+    """Return those programs that are not here; their Debian packages have the same names."""
+    return tuple(name for name in names if _find(name) is None)
 
 
 def program(name: str) -> str:
-    """Return the path of a program; Debian keeps daemons where users do not look."""
-    places = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
-    return shutil.which(name, path=places) or name
+    """Return the path of a program, or its name where there is none."""
+    return _find(name) or name
+
+
+def _find(name: str) -> str | None:
+    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *DAEMON_PLACES)))
 
 
 def free_port() -> int:

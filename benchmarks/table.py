@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 from attrs import frozen
 
@@ -41,18 +42,29 @@ def _time(microseconds: float) -> str:
     return f"{microseconds:.1f} us"
 
 
+def paired_ratio(samples: Sequence[Sample], reference: Sequence[Sample]) -> float:
+    """
+    Return the median of the ratios of each round.
+
+    The two turns of one round lie seconds apart and saw about the same machine; the medians of
+    both columns may come from different rounds.
+    """
+    return median(
+        one.microseconds_per_request / other.microseconds_per_request
+        for one, other in zip(samples, reference, strict=True)
+    )
+
+
 def rows(results: Results) -> list[Row]:
     """Condense samples to medians, spreads, and ratios within the same load."""
     found = []
     for load, by_peer in results.items():
         taken = {peer: samples for peer, samples in by_peer.items() if samples}
-        reference = middle(taken[REFERENCE]) if REFERENCE in taken else None
         for peer, samples in taken.items():
             each = [sample.microseconds_per_request for sample in samples]
-            value = middle(samples)
-            ratio = None if reference is None else value / reference
+            ratio = paired_ratio(samples, taken[REFERENCE]) if REFERENCE in taken else None
             requests = sum(sample.requests for sample in samples)
-            found.append(Row(load, peer, value, min(each), max(each), ratio, requests))
+            found.append(Row(load, peer, middle(samples), min(each), max(each), ratio, requests))
     return found
 
 

@@ -1,0 +1,1 @@
+"""The measuring rigs measure what they say."""
