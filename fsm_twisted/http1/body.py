@@ -167,7 +167,7 @@ class ChunkedReader:
 
     def feed(self, data: bytes) -> bytes:
         """See `BodyReader.feed`."""
-        if self._left > len(data):
+        if self._left >= len(data):
             self._left -= len(data)
             return data
         if self.done:

@@ -44,6 +44,7 @@ def test_row_6_an_absolute_form_with_the_same_host_is_taken_as_origin_form() -> 
 
     assert head.target.wire == b"/x?y"
     assert (head.authority.host, head.authority.port) == (b"a", 80)
+    assert head.authority.wire == b"A:80"  # the target's: it overrides Host (RFC 9112, 3.2.2)
 
 
 @pytest.mark.parametrize("host", [b"b", b"a:81", b"a.b"])
@@ -180,6 +181,11 @@ def test_row_15_control_bytes_are_refused_everywhere(byte: int) -> None:
 @pytest.mark.parametrize("line", [b"", b": y", b"X", b"X y", b"X(: y", b'"X": y', b"X\xe4: y"])
 def test_what_is_no_field_line_is_refused(line: bytes) -> None:
     assert refused(line, b"Y: z") == "bad_request"
+
+
+@pytest.mark.parametrize("end", [b"", b"\r", b"XY", b"X: y\r\n", b"\r\nX", b"\r\nX: y\r\n"])
+def test_a_block_that_is_not_one_whole_head_is_refused(end: bytes) -> None:
+    assert refusal(b"GET / HTTP/1.1\r\nHost: a\r\n" + end) == "bad_request"
 
 
 def test_tab_and_high_bytes_inside_a_value_pass_as_sent() -> None:
