@@ -1,0 +1,171 @@
+"""
+Metrics as text (Prometheus exposition format 0.0.4), made in pieces.
+
+Rendering is a generator: whoever writes the answer lets the reactor breathe between two pieces,
+however many Ingresses there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import attrs
+
+from fsm_twisted.observe.cells import SECONDS
+from fsm_twisted.observe.report import Durations, Report, UpstreamCounts, UpstreamKey
+
+PREFIX: Final = "fsm_ingress_"
+CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
+_ROWS_PER_PIECE: Final = 100
+
+
+@attrs.frozen
+class Family:
+    """A metric: its name without prefix, its type, and its help."""
+
+    name: str
+    kind: str
+    help: str
+
+
+FAMILIES: Final = tuple(
+    Family(*row)
+    for row in (
+        ("requests_total", "counter", "Requests by status class and method."),
+        ("request_duration_seconds", "histogram", "From a request's head to its answer's end."),
+        (
+            "response_duration_seconds",
+            "histogram",
+            "From the request sent to the endpoint to its answer's end.",
+        ),
+        ("overhead_seconds_total", "counter", "Time of requests that no endpoint had them."),
+        ("retries_total", "counter", "Requests sent to an endpoint again."),
+        ("request_bytes_total", "counter", "Bytes of requests as forwarded."),
+        ("response_bytes_total", "counter", "Bytes of answers as sent to clients."),
+        ("replies_total", "counter", "Answers of the proxy itself by reason code."),
+        ("connections_accepted_total", "counter", "Client connections served."),
+        ("connections", "gauge", "Client connections open."),
+        ("tls_handshakes_total", "counter", "TLS handshakes with clients by result."),
+        ("ejections_total", "counter", "Endpoints left out for failing again and again."),
+        ("endpoints_ejected", "gauge", "Endpoints left out now."),
+        ("pool_idle_connections", "gauge", "Connections to endpoints that wait for a request."),
+        ("requests_in_flight", "gauge", "Requests that an endpoint is serving."),
+        ("snapshot_generation", "gauge", "Number of the configuration being served."),
+        ("snapshot_age_seconds", "gauge", "Time since that configuration was compiled."),
+        ("findings", "gauge", "Problems of objects by reason code."),
+        ("certificate_expiry_seconds", "gauge", "End of a certificate's time, Unix time."),
+        ("workers", "gauge", "Processes that serve."),
+        ("build_info", "gauge", "Version, always 1."),
+    )
+)
+_BY_NAME: Final[Mapping[str, Family]] = {family.name: family for family in FAMILIES}
+
+Value = int | float
+Rows = Callable[[UpstreamKey, UpstreamCounts], Iterator[str]]
+
+
+def label_value(text: str) -> str:
+    """Escape a label's value."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def series(name: str, **labels: str) -> str:
+    """Return the name of a series, as `Report.counters` and `Report.gauges` are keyed."""
+    if not labels:
+        return name
+    inner = ",".join(f'{key}="{label_value(value)}"' for key, value in labels.items())
+    return f"{name}{{{inner}}}"
+
+
+def render(report: Report, own: Mapping[str, Value]) -> Iterator[str]:
+    """
+    Render the metrics in pieces.
+
+    Args:
+        report: The sum over all processes, without deleted Ingresses.
+        own: Further series of the master, by name as `series` makes it.
+    """
+    for family, rows in _UPSTREAM_ROWS.items():
+        yield from _upstream_family(family, rows, report)
+    plain: dict[str, list[str]] = {}
+    for name, number in sorted({**report.counters, **report.gauges, **own}.items()):
+        plain.setdefault(name.partition("{")[0], []).append(f"{PREFIX}{name} {_number(number)}\n")
+    for name, lines in plain.items():
+        yield _heading(name)
+        yield from _pieces(iter(lines))
+
+
+def _upstream_family(name: str, rows: Rows, report: Report) -> Iterator[str]:
+    yield _heading(name)
+    yield from _pieces(
+        line for key, counts in report.upstreams.items() for line in rows(key, counts)
+    )
+
+
+def _heading(name: str) -> str:
+    family = _BY_NAME[name]
+    return f"# HELP {PREFIX}{name} {family.help}\n# TYPE {PREFIX}{name} {family.kind}\n"
+
+
+def _pieces(lines: Iterator[str]) -> Iterator[str]:
+    piece: list[str] = []
+    for line in lines:
+        piece.append(line)
+        if len(piece) >= _ROWS_PER_PIECE:
+            yield "".join(piece)
+            piece.clear()
+    if piece:
+        yield "".join(piece)
+
+
+def _number(value: Value) -> str:
+    return str(value) if isinstance(value, int) else repr(value)
+
+
+def _labels(key: UpstreamKey) -> str:
+    namespace, ingress, service = map(label_value, key)
+    return f'namespace="{namespace}",ingress="{ingress}",service="{service}"'
+
+
+def _requests(key: UpstreamKey, counts: UpstreamCounts) -> Iterator[str]:
+    labels = _labels(key)
+    for (method, digit), number in sorted(counts.requests.items()):
+        yield f'{PREFIX}requests_total{{{labels},status="{digit}xx",method="{method}"}} {number}\n'
+
+
+def _histogram(
+    name: str, part: Callable[[UpstreamCounts], Durations]
+) -> Callable[[UpstreamKey, UpstreamCounts], Iterator[str]]:
+    def rows(key: UpstreamKey, counts: UpstreamCounts) -> Iterator[str]:
+        labels, durations = _labels(key), part(counts)
+        total = 0
+        for bound, number in zip((*map(str, SECONDS), "+Inf"), durations.counts, strict=True):
+            total += number
+            yield f'{PREFIX}{name}_bucket{{{labels},le="{bound}"}} {total}\n'
+        yield f"{PREFIX}{name}_sum{{{labels}}} {durations.seconds!r}\n"
+        yield f"{PREFIX}{name}_count{{{labels}}} {total}\n"
+
+    return rows
+
+
+def _single(
+    name: str, part: Callable[[UpstreamCounts], Value]
+) -> Callable[[UpstreamKey, UpstreamCounts], Iterator[str]]:
+    def rows(key: UpstreamKey, counts: UpstreamCounts) -> Iterator[str]:
+        yield f"{PREFIX}{name}{{{_labels(key)}}} {_number(part(counts))}\n"
+
+    return rows
+
+
+_UPSTREAM_ROWS: Final[Mapping[str, Rows]] = {
+    "requests_total": _requests,
+    "request_duration_seconds": _histogram("request_duration_seconds", lambda c: c.duration),
+    "response_duration_seconds": _histogram("response_duration_seconds", lambda c: c.upstream),
+    "overhead_seconds_total": _single(
+        "overhead_seconds_total", lambda c: max(c.duration.seconds - c.upstream.seconds, 0.0)
+    ),
+    "retries_total": _single("retries_total", lambda c: c.retries),
+    "request_bytes_total": _single("request_bytes_total", lambda c: c.bytes_in),
+    "response_bytes_total": _single("response_bytes_total", lambda c: c.bytes_out),
+}
