@@ -33,17 +33,26 @@ answers() { # URL [CURL OPTION...]
   curl --silent --show-error --noproxy '*' --max-time 2 --fail --output /dev/null "$@"
 }
 
+# Its own word counts first: a program that was quicker at these ports would answer as well.
 is_ready() {
-  answers "http://127.0.0.1:$admin/readyz" &&
+  [ "$(grep -c 'listening: ' "$dir/ingress.log")" -eq 3 ] &&
+    answers "http://127.0.0.1:$admin/readyz" &&
     answers http://example.com/hi --connect-to "example.com:80:127.0.0.1:$http"
+}
+
+check_children() {
+  kill -0 "${children[0]}" 2>/dev/null || fail "the node ended: $(last_words node)"
+  kill -0 "${children[1]}" 2>/dev/null || fail "the ingress ended: $(last_words ingress)"
+}
+
+last_words() { # NODE OR INGRESS
+  grep -v '^$' "$dir/$1.log" | tail -n 1
 }
 
 await_ready() {
   local deadline=$((SECONDS + ready_seconds))
   until is_ready 2>"$dir/probe.log"; do
-    for child in "${children[@]}"; do
-      kill -0 "$child" 2>/dev/null || fail "could not start: $(grep -hv '^$' "$dir"/{node,ingress}.log | tail -n 5)"
-    done
+    check_children
     [ "$SECONDS" -lt "$deadline" ] || fail "not ready after $ready_seconds s ($(cat "$dir/probe.log")); see $dir/ingress.log and $dir/node.log"
     sleep 0.1
   done
@@ -100,4 +109,4 @@ Ctrl-C stops it.
 EOF
 
 wait -n "${children[@]}" || true
-fail "a part of it ended: $(grep -hv '^$' "$dir"/{node,ingress}.log | tail -n 5)"
+check_children

@@ -3,7 +3,9 @@
 # what the article shows. The article's own lines; only the ports differ.
 #
 #   examples/walkthrough.sh            uses the demo that `make demo` started
-#   examples/walkthrough.sh --start    starts a demo of its own, and stops it in the end
+#   examples/walkthrough.sh --start    starts a demo of its own, and stops it in the end; on free
+#                                      ports, or on those of DEMO_HTTP_PORT, DEMO_HTTPS_PORT and
+#                                      DEMO_ADMIN_PORT
 set -euo pipefail
 checkout=$(cd "$(dirname "$0")/.." && pwd)
 examples=$checkout/examples
@@ -28,7 +30,7 @@ finish() {
   exit "$status"
 }
 
-free_port() { # PREFERRED
+free_port() { # PREFERRED; another one when that is taken
   "${FSM_PYTHON:-$checkout/.venv/bin/python}" - "$1" <<'EOF'
 import socket, sys
 for port in (int(sys.argv[1]), 0):
@@ -44,8 +46,10 @@ EOF
 
 start_demo() {
   export DEMO_DIR=$work/demo
-  DEMO_HTTP_PORT=$(free_port 8000) DEMO_HTTPS_PORT=$(free_port 8443) DEMO_ADMIN_PORT=$(free_port 10254) \
-    "$examples/demo.sh" >"$work/demo.log" 2>&1 &
+  export DEMO_HTTP_PORT=${DEMO_HTTP_PORT:-$(free_port 8000)}
+  export DEMO_HTTPS_PORT=${DEMO_HTTPS_PORT:-$(free_port 8443)}
+  export DEMO_ADMIN_PORT=${DEMO_ADMIN_PORT:-$(free_port 10254)}
+  "$examples/demo.sh" >"$work/demo.log" 2>&1 &
   own_demo=$!
   until [ -e "$DEMO_DIR/env" ]; do # the demo bounds its own start
     kill -0 "$own_demo" 2>/dev/null || { cat "$work/demo.log" >&2; exit 1; }
@@ -246,6 +250,10 @@ if [ -z "$own_demo" ]; then
   "$examples/first-example.sh"
   expect "the first example is served again" 'is "Hi, there!"' \
     "curl http://example.com/hi --connect-to example.com:80:\$HOST_IP:$HTTP_PORT"
+fi
+if [ "$failed" -gt 0 ] && [ -n "$own_demo" ]; then
+  title "Logs of the demo"
+  tail -n 40 "$DEMO_DIR/node.log" "$DEMO_DIR/ingress.log"
 fi
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.demo.ports import free_ports
 
 CHECKOUT = Path(__file__).parents[2]
 README = (CHECKOUT / "README.md").read_text()
@@ -59,18 +60,12 @@ def test_the_options_of_twistd_exist(line: str) -> None:
     assert all(any(option.partition("=")[0] in text for text in told) for option in asked)
 
 
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return str(listening.getsockname()[1])
-
-
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Run the demo on ports of its own; yield the environment that its variables make."""
-    ports = {name: free_port() for name in ("HTTP", "HTTPS", "ADMIN")}
     environment = {
         **os.environ,
-        **{f"DEMO_{name}_PORT": port for name, port in ports.items()},
+        **free_ports(),
         "DEMO_DIR": str(tmp_path),
         "FSM_MANIFESTS": str(tmp_path / "manifests"),
         "FSM_PYTHON": sys.executable,

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.demo.ports import free_ports
+
 CHECKOUT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "FSM_PYTHON": sys.executable}
 
@@ -14,7 +16,7 @@ ENVIRONMENT = {**os.environ, "FSM_PYTHON": sys.executable}
 def test_the_article_runs_from_its_first_line_to_its_last() -> None:
     done = subprocess.run(
         [CHECKOUT / "examples" / "walkthrough.sh", "--start"],
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **free_ports()},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -33,7 +35,7 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     ) as other:
         assert other.stdout is not None
         port = other.stdout.readline().strip()
-        done = demo(tmp_path, DEMO_HTTP_PORT=port)
+        done = demo(tmp_path, **{**free_ports(), "DEMO_HTTP_PORT": port})
         other.communicate("")
 
     assert done.returncode == 1
@@ -42,9 +44,20 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_what_is_no_port_is_one_clear_line(tmp_path: Path) -> None:
-    done = demo(tmp_path, DEMO_HTTPS_PORT="70000")
+    done = demo(tmp_path, **{**free_ports(), "DEMO_HTTPS_PORT": "70000"})
 
     assert (done.returncode, done.stderr) == (1, "demo: DEMO_HTTPS_PORT=70000 is no port number\n")
+
+
+def test_an_ingress_that_dies_takes_the_demo_along(tmp_path: Path) -> None:
+    broken = tmp_path / "bin"
+    broken.mkdir()
+    write_script(broken / "python", f'exec "{sys.executable}" "$@"')
+    write_script(broken / "twistd", "echo fsm-ingress: no luck >&2; exit 1")
+    done = demo(tmp_path, FSM_PYTHON=str(broken / "python"), **free_ports())
+
+    assert done.returncode == 1
+    assert done.stderr == "demo: the ingress ended: fsm-ingress: no luck\n"
 
 
 def test_without_a_demo_the_walkthrough_says_how_to_get_one(tmp_path: Path) -> None:
@@ -58,6 +71,11 @@ def test_without_a_demo_the_walkthrough_says_how_to_get_one(tmp_path: Path) -> N
 
     assert done.returncode == 1
     assert "make demo" in done.stderr
+
+
+def write_script(path: Path, command: str) -> None:
+    path.write_text(f"#!/bin/sh\n{command}\n")
+    path.chmod(0o755)
 
 
 def demo(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
