@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import gc
-import random
 import resource
 import secrets
 import signal
 import socket
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
-from OpenSSL import SSL
 from twisted.application.service import IServiceCollection, MultiService
+from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, Logger
 
 from fsm_twisted.admin.health import admin_site
@@ -29,15 +26,12 @@ from fsm_twisted.compiler.certificates import (
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.controller import Controller
 from fsm_twisted.http1.grammar import HeadLimits
-from fsm_twisted.net.addresses import BindError, ListenAddress, bind, bound_address
-from fsm_twisted.net.listener import Listener
-from fsm_twisted.net.sweep import Sweep
-from fsm_twisted.net.tls import Certificates, Handshake
+from fsm_twisted.net.addresses import BindError, bind, bound_address
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
-from fsm_twisted.proxy.plane import DataPlane
 from fsm_twisted.settings import Settings
 from fsm_twisted.snapshot.model import CertificateEntry, Snapshot
 from fsm_twisted.sources.manifests import ManifestSource, SourceError
+from fsm_twisted.workers.road import DataRoad, Front, make_tls
 
 _log = Logger()
 
@@ -46,6 +40,28 @@ _SHORTEST_KEY_BYTES = 16
 
 class StartError(Exception):
     """Something that the program cannot start without; the text is one line for the operator."""
+
+
+class Serving(Protocol):
+    """The data road, in this process or in workers."""
+
+    def start(self) -> None:
+        """Get ready; nothing is accepted before the first snapshot."""
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Serve *snapshot* from now on."""
+
+    def missing(self) -> str:
+        """Say what is missing until everybody serves a snapshot; ``""`` when nothing is."""
+
+    def drain(self, drained: Callable[[], None]) -> None:
+        """Accept no more, finish what runs; *drained* is called when nothing is left."""
+
+    def cut(self) -> None:
+        """Abort what is still under way."""
+
+    def stop(self) -> Deferred[None] | None:
+        """End at once."""
 
 
 class IngressService(MultiService):
@@ -77,21 +93,14 @@ class IngressService(MultiService):
         self._reactor = reactor
         self._give_up = give_up
         self._log_observer = log_observer
-        self._bound: list[tuple[str, ListenAddress, socket.socket]] = []
-        self._listeners: list[Listener] = []
+        self._fronts: list[Front] = []
+        self._admin: socket.socket
         self._ending = False
         self._stopped = False
         self._not_ready = "starting"
-        self._sweep = Sweep(reactor, time.monotonic)
-        self._plane = DataPlane(
-            reactor,
-            self._sweep,
-            proxy_options(settings),
-            draw=random.SystemRandom().randrange,
-            wall_seconds=time.time,
-            request_ids=request_ids(),
-        )
-        self._certificates: Certificates | None = None
+        self._options = proxy_options(settings)
+        self._default_certificate: CertificateEntry | None = None
+        self._serving: Serving
         self._controller = Controller(
             CompilerOptions(
                 controller_name=settings.controller_name, ingress_class=settings.ingress_class
@@ -114,14 +123,14 @@ class IngressService(MultiService):
     def privilegedStartService(self) -> None:
         """Bind every address, so that a port in use ends the program before anything runs."""
         settings = self._settings
-        wanted = [("http", each) for each in settings.http]
-        wanted += [("https", each) for each in settings.https]
-        wanted.append(("admin", settings.admin))
         try:
-            for kind, address in wanted:
-                self._bound.append((kind, address, bind(address)))
+            for addresses, is_secure in ((settings.http, False), (settings.https, True)):
+                for address in addresses:
+                    sock = bind(address)
+                    self._fronts.append(Front(bound_address(address, sock), is_secure, sock))
+            self._admin = bind(settings.admin)
             if settings.https:
-                self._certificates = Certificates(default_certificate(settings))
+                self._default_certificate = default_certificate(settings)
         except (BindError, StartError) as error:
             self._give_up(str(error))
         super().privilegedStartService()
@@ -130,55 +139,41 @@ class IngressService(MultiService):
         """Compile the first snapshot, then accept."""
         super().startService()
         raise_descriptor_limit()
-        self._sweep.start()
+        self._serving = DataRoad(
+            self._reactor,
+            self._options,
+            self._fronts,
+            make_tls(self._default_certificate, self._fronts),
+        )
+        self._serving.start()
         try:
             self._source.start()
         except SourceError as error:
             self._give_up(f"--manifests: {error}")
-        for kind, address, sock in self._bound:
-            self._listen(kind, address, sock)
-        self._not_ready = ""
+        # Whoever reads the ready lines may signal at once; the reactor installs its own when it
+        # begins to run.
+        self._take_signals()
         self._reactor.callWhenRunning(self._take_signals)
+        self._listen_admin()
+        for front in self._fronts:
+            kind = "https" if front.is_secure else "http"
+            _log.info("listening: {kind} on {address}", kind=kind, address=str(front.address))
+        self._not_ready = ""
         # What lives now lives for ever; the hot path makes no cycles.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
 
-    def _listen(self, kind: str, address: ListenAddress, sock: socket.socket) -> None:
-        shown = str(bound_address(address, sock))
-        if kind == "admin":
-            self._reactor.adoptStreamPort(
-                sock.fileno(), sock.family, admin_site(lambda: self._not_ready)
-            )
-            sock.close()
-        else:
-            accept = self._plane.accept_plain if kind == "http" else self._accept_tls()
-            listener = Listener(self._reactor, sock, accept, self._plane.release_descriptor)
-            listener.start()
-            self._listeners.append(listener)
-        _log.info("listening: {kind} on {address}", kind=kind, address=shown)
-
-    def _accept_tls(self) -> Callable[[socket.socket, Any], None]:
-        assert self._certificates is not None  # noqa: S101  made while binding
-        context: SSL.Context = self._certificates.front_context()
-        seconds = self._settings.header_timeout
-
-        def accept(sock: socket.socket, peer: Any) -> None:
-            Handshake(
-                self._reactor,
-                self._sweep,
-                context,
-                sock,
-                seconds,
-                lambda stream: self._plane.serve(sock, stream, peer, is_secure=True),
-            )
-
-        return accept
+    def _listen_admin(self) -> None:
+        sock = self._admin
+        address = bound_address(self._settings.admin, sock)
+        site = admin_site(lambda: self._not_ready or self._serving.missing())
+        self._reactor.adoptStreamPort(sock.fileno(), sock.family, site)
+        sock.close()
+        _log.info("listening: admin on {address}", address=str(address))
 
     def _publish(self, snapshot: Snapshot) -> None:
-        if self._certificates is not None:
-            self._certificates.install(snapshot.certificates)
-        self._plane.activate(snapshot)
+        self._serving.publish(snapshot)
 
     # The end, as design decision D11 has it.
 
@@ -200,16 +195,13 @@ class IngressService(MultiService):
         self._reactor.callLater(self._settings.drain_delay, self._drain)
 
     def _drain(self) -> None:
-        for listener in self._listeners:
-            listener.stop()
         self._reactor.callLater(self._settings.drain_timeout, self._cut)
-        self._plane.drain(self._stop_reactor)
+        self._serving.drain(self._stop_reactor)
 
     def _cut(self) -> None:
         if self._stopped:
             return
-        _log.warn("drain timeout: {n} connections cut", n=len(self._plane.connections))
-        self._plane.cut()
+        self._serving.cut()
         self._stop_reactor()
 
     def _stop_reactor(self) -> None:
@@ -221,7 +213,7 @@ class IngressService(MultiService):
     def stopService(self) -> Any:
         """Stop following changes; connections end with the process."""
         self._source.stop()
-        self._sweep.stop()
+        self._serving.stop()
         return super().stopService()
 
 
@@ -289,13 +281,6 @@ def _read(option: str, path: str) -> bytes:
     except OSError as error:
         msg = f"{option}: cannot read {path}: {error.strerror}"
         raise StartError(msg) from None
-
-
-def request_ids() -> Callable[[], bytes]:
-    """Return a source of request ids: unguessable, unique, 32 hexadecimal digits."""
-    prefix = secrets.token_hex(8).encode("ascii")
-    numbers = count(secrets.randbits(63))
-    return lambda: b"%b%016x" % (prefix, next(numbers) & 0xFFFFFFFFFFFFFFFF)
 
 
 def raise_descriptor_limit() -> None:
