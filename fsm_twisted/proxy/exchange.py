@@ -21,7 +21,6 @@ from fsm_twisted.proxy.upstream import UpstreamConnection
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
 if TYPE_CHECKING:
-    from fsm_twisted.balancing.affinity import StickyCookie
     from fsm_twisted.message.fields import Fields
     from fsm_twisted.message.heads import RequestHead
     from fsm_twisted.proxy.admission import Admitted
@@ -56,7 +55,7 @@ class Exchange:
     _body: RequestBody | None = None
     _fields: Fields = ()
     _is_secure = False
-    _affinity: StickyCookie[EndpointState] | None = None
+    _is_new = False
     _response: Response | None = None
     _retries = 0
     _failure = REPLIES["no_endpoints"]
@@ -129,7 +128,8 @@ class Exchange:
         idle = endpoint.idle
         while idle:
             upstream = idle.pop()
-            if is_idempotent(self.method) or upstream.is_alive():
+            # A stale connection costs the only retry there is: look before the second time.
+            if (is_idempotent(self.method) and not self._retries) or upstream.is_alive():
                 upstream.exchange = self
                 self.upstream = upstream
                 self._send(upstream)
@@ -140,20 +140,16 @@ class Exchange:
 
     def _pick(self) -> EndpointState | None:
         state = self._state
-        cookie = state.cookie
-        if cookie is None or self.is_usual:
+        if state.cookie is None:
             return state.balancer.pick(self._key, self._tried)
-        kept = cookie.find(self._fields)
-        endpoint = cookie.pick(kept, state.balancer, self._key, self._tried)
-        self._affinity = cookie if kept is None else None
+        endpoint, self._is_new = state.pick_by_cookie(self._fields, self._key, self._tried)
         return endpoint
 
     def affinity_field(self) -> bytes:
         """Return the Set-Cookie line that keeps a new client with its endpoint, or nothing."""
-        if self.is_usual or self._affinity is None or self.upstream is None:
+        if not self._is_new or self.upstream is None:
             return b""
-        value = self._affinity.header(self.upstream.endpoint, secure=self._is_secure)
-        return b"Set-Cookie: %b\r\n" % value
+        return self._state.cookie_field(self.upstream.endpoint, is_secure=self._is_secure)
 
     def connected(self, upstream: UpstreamConnection) -> None:
         """Send what has been waiting for the connection."""
@@ -165,8 +161,11 @@ class Exchange:
         if body is None:
             upstream.deadline = now + self._state.read_seconds
             upstream.write(self._head_bytes)
+            self._state.cells.bytes_in += len(self._head_bytes)
             return
-        upstream.write(b"".join((self._head_bytes, *(body.kept or ()))))
+        data = b"".join((self._head_bytes, *(body.kept or ())))
+        upstream.write(data)
+        self._state.cells.bytes_in += len(data)
         body.sent()
         self.expect_answer()
         if self.request_body is not None:
@@ -204,6 +203,7 @@ class Exchange:
         if upstream is not None and not upstream.is_connecting:
             if payload:
                 upstream.write(payload)
+                self._state.cells.bytes_in += len(payload)
                 body.sent()
             self.expect_answer()
         elif body.is_enough:
@@ -257,9 +257,14 @@ class Exchange:
         answer = usual_answer(data, plane.options.limits, SERVER, plane.date_field)
         if answer is None:
             return False
-        self.downstream.write(answer)
+        self.send_answer(answer)
         self.finish(data[_STATUS_CLASS] - _ZERO, is_reusable=True, ends=False)
         return True
+
+    def send_answer(self, data: bytes) -> None:
+        """Send bytes of the answer to the client."""
+        self._state.cells.bytes_out += len(data)
+        self.downstream.write(data)
 
     def response_ended(self) -> None:
         """The endpoint sends no more."""

@@ -90,7 +90,7 @@ class Response:
             raise ResponseError(msg)
         exchange = self._exchange
         if exchange.minor:
-            exchange.downstream.write(write_response_head(head, b""))
+            exchange.send_answer(write_response_head(head, b""))
 
     def _begin(self, head: ResponseHead, data: bytes) -> None:
         """Send the head on, with what has come of the body in the same write."""
@@ -106,7 +106,7 @@ class Response:
         self._status_class = head.status // 100
         self.has_begun = True
         payload = self._encode(body, body.feed(data)) if data or not body.done else b""
-        downstream.write(first + payload if payload else first)
+        exchange.send_answer(first + payload if payload else first)
         if body.done:
             self._finish(body)
         elif exchange.upstream is not None:
@@ -158,7 +158,7 @@ class Response:
         exchange = self._exchange
         payload = self._encode(body, body.feed(data))
         if payload:
-            exchange.downstream.write(payload)
+            exchange.send_answer(payload)
         if body.done:
             self._finish(body)
         elif exchange.upstream is not None:
@@ -178,7 +178,7 @@ class Response:
         elif body.finish_at_close():
             self._is_persistent = False
             if self._rechunk:
-                self._exchange.downstream.write(LAST_CHUNK)
+                self._exchange.send_answer(LAST_CHUNK)
             self._finish(body)
         else:
             self.lost()
@@ -203,7 +203,7 @@ class Response:
         ):
             msg = "101 without a matching upgrade"
             raise ResponseError(msg)
-        downstream.write(write_response_head(head, b"") + data)
+        exchange.send_answer(write_response_head(head, b"") + data)
         upstream.unregister_producer()
         exchange.upstream = None
         downstream.exchange = upstream.exchange = None

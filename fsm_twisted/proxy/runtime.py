@@ -26,6 +26,7 @@ from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream
 from fsm_twisted.snapshot.policy import Affinity, HashSource, Timeouts
 
 if TYPE_CHECKING:
+    from fsm_twisted.message.fields import Fields
     from fsm_twisted.proxy.upstream import UpstreamConnection
 
 _log = Logger()
@@ -126,6 +127,20 @@ class UpstreamState:
         self.balancer.update(loads)
         if self.cookie is not None:
             self.cookie.update(loads)
+
+    def pick_by_cookie(
+        self, fields: Fields, key: bytes, tried: list[EndpointState]
+    ) -> tuple[EndpointState | None, bool]:
+        """Pick the endpoint of the request's cookie, else one; tell whether it had no cookie."""
+        assert self.cookie is not None  # noqa: S101  the caller has looked
+        kept = self.cookie.find(fields)
+        return self.cookie.pick(kept, self.balancer, key, tried), kept is None
+
+    def cookie_field(self, endpoint: EndpointState, *, is_secure: bool) -> bytes:
+        """Return the Set-Cookie line that keeps a client with *endpoint*."""
+        if self.cookie is None:
+            return b""
+        return b"Set-Cookie: %b\r\n" % self.cookie.header(endpoint, secure=is_secure)
 
 
 def _first(own: float | None, default: float | None) -> float:
