@@ -57,27 +57,28 @@ def test_a_daemon_that_cannot_start_says_so_to_its_caller_and_in_its_log(tmp_pat
     until(lambda: not (tmp_path / "pid").exists())
 
 
-def test_in_the_foreground_a_log_file_takes_everything_and_the_level_holds(
-    tmp_path: Path,
-) -> None:
-    options = ("--nodaemon", "--pidfile=", f"--logfile={tmp_path}/stderr")
+def test_in_the_foreground_the_log_tells_of_a_bad_manifest(tmp_path: Path) -> None:
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests" / "bad.yaml").write_text("kind: [")
-    with running(tmp_path, twistd=options) as program:
+    with running(tmp_path) as program:
         assert program.ask("/readyz")[0] == 200
         assert "bad.yaml" in program.log
 
 
-def test_below_the_log_level_nothing_is_said(tmp_path: Path) -> None:
-    (tmp_path / "manifests").mkdir()
-    (tmp_path / "manifests" / "bad.yaml").write_text("kind: [")
-    code, said = failing(
-        tmp_path, *FREE, "--log-level", "critical", "--https", "tcp:0:interface=192.0.2.1"
-    )
+def test_below_the_log_level_nothing_is_said_on_stderr_or_in_the_log_file(tmp_path: Path) -> None:
+    options = (*FREE, "--log-level", "critical", "--https", "tcp:0:interface=192.0.2.1")
+    why = "cannot listen on tcp:0:interface=192.0.2.1: "
 
+    code, said = failing(tmp_path, *options)
     assert code == 1
-    assert said.startswith("fsm-ingress: cannot listen on tcp:0:interface=192.0.2.1: ")
+    assert said.startswith(f"fsm-ingress: {why}")
     assert said.count("\n") == 1
+
+    to_file = ("--nodaemon", "--pidfile=", f"--logfile={tmp_path}/log")
+    assert failing(tmp_path, *options, twistd=to_file) == (code, said)
+    log = (tmp_path / "log").read_text()
+    assert f"cannot start: {why}" in log
+    assert log.count("\n") == 1
 
 
 @pytest.mark.parametrize(
