@@ -159,8 +159,8 @@ def common(addresses: Addresses) -> list[Document]:
 
 
 def to_text(documents: list[Document]) -> str:
-    """Write documents as one file; JSON is YAML."""
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}, indent=1)
+    """Write documents as one file; JSON is YAML, and its first half is good YAML too."""
+    return "".join(f"---\n{json.dumps(each, indent=1)}\n" for each in documents)
 
 
 def _object(version: str, kind: str, name: str, **parts: Any) -> Document:

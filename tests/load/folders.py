@@ -40,7 +40,7 @@ class Renamed:
 
 
 class InPlace:
-    """Files are emptied and filled again, in two halves, as editors and shells do."""
+    """Files are emptied and filled again, document after document, as shells do."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,14 +48,15 @@ class InPlace:
 
     def write(self, name: str, text: str) -> None:
         """Empty and fill the file."""
-        with (self.path / f"{name}.json").open("w") as file:
-            for half in (text[: len(text) // 2], text[len(text) // 2 :]):
-                file.write(half)
+        half = text.find("---", len(text) // 2)
+        with (self.path / f"{name}.yaml").open("w") as file:
+            for part in (text[:half], text[half:]):
+                file.write(part)
                 file.flush()
 
     def remove(self, name: str) -> None:
         """Delete the file."""
-        (self.path / f"{name}.json").unlink()
+        (self.path / f"{name}.yaml").unlink()
 
 
 class Mounted:
@@ -69,17 +70,17 @@ class Mounted:
 
     def write(self, name: str, text: str) -> None:
         """Make a new version of the whole folder, and swap to it."""
-        self._files[f"{name}.json"] = text
+        self._files[f"{name}.yaml"] = text
         self._swap()
-        link = self.path / f"{name}.json"
+        link = self.path / f"{name}.yaml"
         if not link.is_symlink():
-            link.symlink_to(f"..data/{name}.json")
+            link.symlink_to(f"..data/{name}.yaml")
 
     def remove(self, name: str) -> None:
         """Make a version without the file, swap, and take away its link."""
-        del self._files[f"{name}.json"]
+        del self._files[f"{name}.yaml"]
         self._swap()
-        (self.path / f"{name}.json").unlink()
+        (self.path / f"{name}.yaml").unlink()
 
     def _swap(self) -> None:
         old = self.path / f"..version-{self._version}"

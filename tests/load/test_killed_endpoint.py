@@ -164,7 +164,8 @@ async def kill_all_but_one(world: World, program: Program, pods: dict[str, PodPr
     async with loaded(world, program, pods) as load:
         for pod in others:
             pod.kill()
-        await load.post()
+            await load.post()
+            await load.until_answered_by({first.name})
         await load.until_answered_by({first.name}, requests=1500)
         assert load.ledger.pods <= {"", first.name}
     return load.ledger
