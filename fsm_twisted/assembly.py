@@ -154,10 +154,10 @@ class IngressService(MultiService):
         # begins to run.
         self._take_signals()
         self._reactor.callWhenRunning(self._take_signals)
-        self._listen_admin()
         for front in self._fronts:
             kind = "https" if front.is_secure else "http"
             _log.info("listening: {kind} on {address}", kind=kind, address=str(front.address))
+        self._listen_admin()
         self._not_ready = ""
         # What lives now lives for ever; the hot path makes no cycles.
         gc.collect()
@@ -243,6 +243,9 @@ def proxy_options(settings: Settings) -> ProxyOptions:
         plain_http=settings.plain_http_on_tls_hosts if settings.https else PlainHttp.SERVE,
         https_redirect_port=settings.https_redirect_port,
         trusted_proxies=settings.trusted_proxies,
+        proxy_protocol=settings.proxy_protocol,
+        max_connections=settings.max_connections,
+        max_connections_per_client=settings.max_connections_per_client,
         affinity_key=_affinity_key(settings),
     )
 

@@ -1,0 +1,141 @@
+"""The data road of one process: listeners, TLS, the data plane, and their common end."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import socket
+import time
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import attrs
+from OpenSSL import SSL
+from twisted.logger import Logger
+
+from fsm_twisted.net.addresses import ListenAddress
+from fsm_twisted.net.listener import Listener
+from fsm_twisted.net.sweep import Sweep
+from fsm_twisted.net.tls import Certificates
+from fsm_twisted.proxy.entrance import Entrance
+from fsm_twisted.proxy.options import ProxyOptions
+from fsm_twisted.proxy.plane import DataPlane
+from fsm_twisted.snapshot.model import CertificateEntry, Snapshot
+
+_log = Logger()
+
+
+@attrs.frozen
+class Front:
+    """A bound socket, and whether TLS is spoken on it."""
+
+    address: ListenAddress
+    is_secure: bool
+    sock: socket.socket = attrs.field(eq=False)
+
+
+@attrs.frozen(eq=False)
+class TlsFronts:
+    """
+    The TLS side of all fronts: one long-lived context for each, certificates swapped under them.
+
+    Processes that are forked after this was made share the keys of session tickets (D3b).
+    """
+
+    certificates: Certificates
+    contexts: tuple[SSL.Context, ...]
+
+
+def make_tls(default: CertificateEntry | None, fronts: Sequence[Front]) -> TlsFronts | None:
+    """Make the contexts of those *fronts* that speak TLS; None when none does."""
+    secure = sum(front.is_secure for front in fronts)
+    if default is None or not secure:
+        return None
+    certificates = Certificates(default)
+    return TlsFronts(certificates, tuple(certificates.front_context() for _ in range(secure)))
+
+
+class DataRoad:
+    """
+    Serves the newest snapshot on the fronts, from the first snapshot on.
+
+    Args:
+        reactor: The one that runs.
+        options: The proxy's.
+        fronts: Their sockets close with the listeners.
+        tls: From `make_tls` for the same fronts.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        options: ProxyOptions,
+        fronts: Sequence[Front],
+        tls: TlsFronts | None,
+    ) -> None:
+        self._reactor = reactor
+        self._options = options
+        self._fronts = fronts
+        self._tls = tls
+        self._listeners: list[Listener] = []
+        self._ended = False
+        self._sweep = Sweep(reactor, time.monotonic)
+        self.plane = DataPlane(
+            reactor,
+            self._sweep,
+            options,
+            draw=random.SystemRandom().randrange,
+            wall_seconds=time.time,
+            request_ids=request_ids(),
+        )
+
+    def start(self) -> None:
+        """Keep deadlines; nothing is accepted before the first snapshot."""
+        self._sweep.start()
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Serve *snapshot* from now on."""
+        if self._tls is not None:
+            self._tls.certificates.install(snapshot.certificates)
+        self.plane.activate(snapshot)
+        if not self._listeners and not self.plane.is_draining:
+            self._listen()
+
+    def _listen(self) -> None:
+        contexts = iter(self._tls.contexts if self._tls is not None else ())
+        for front in self._fronts:
+            entrance = Entrance(self.plane, next(contexts) if front.is_secure else None)
+            listener = Listener(
+                self._reactor, front.sock, entrance.accept, self.plane.release_descriptor
+            )
+            listener.start()
+            self._listeners.append(listener)
+
+    def missing(self) -> str:
+        """Say what is missing until the newest snapshot is served; ``""`` when nothing is."""
+        return ""
+
+    def drain(self, drained: Callable[[], None]) -> None:
+        """Accept no more, finish what runs; *drained* is called when nothing is left."""
+        for listener in self._listeners:
+            listener.stop()
+        for front in self._fronts:
+            front.sock.close()
+        self.plane.drain(drained)
+
+    def cut(self) -> None:
+        """Abort what is still under way."""
+        _log.warn("drain timeout: {n} connections cut", n=len(self.plane.connections))
+        self.plane.cut()
+
+    def stop(self) -> None:
+        """End; connections end with the process."""
+        self._sweep.stop()
+
+
+def request_ids() -> Callable[[], bytes]:
+    """Return a source of request ids: unguessable, unique, 32 hexadecimal digits."""
+    prefix = secrets.token_hex(8).encode("ascii")
+    numbers = count(secrets.randbits(63))
+    return lambda: b"%b%016x" % (prefix, next(numbers) & 0xFFFFFFFFFFFFFFFF)
