@@ -5,20 +5,21 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from wsgiref.handlers import format_date_time
 
 from fsm_twisted.balancing.budget import RetryBudget
-from fsm_twisted.net.descriptor import EventLoop, PlainStream, Stream
+from fsm_twisted.net.descriptor import EventLoop, Stream
 from fsm_twisted.net.sweep import Sweep
-from fsm_twisted.proxy.client import make_peer
 from fsm_twisted.proxy.downstream import Downstream
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
+from fsm_twisted.proxy.places import Places
 from fsm_twisted.proxy.runtime import RunTime
 from fsm_twisted.snapshot.model import Snapshot
 from fsm_twisted.snapshot.policy import Timeouts
 
 if TYPE_CHECKING:
+    from fsm_twisted.proxy.client import Peer
     from fsm_twisted.snapshot.reasons import ReplyReason
 
 
@@ -60,7 +61,10 @@ class DataPlane:
         )
         self.budget = RetryBudget()
         self.connections: set[Downstream] = set()
+        self.places = Places(options.max_connections, options.max_connections_per_client)
         self.replies: Counter[str] = Counter()
+        self.handshakes: Counter[str] = Counter()
+        self.accepted = 0
         self.is_draining = False
         self._drained: Callable[[], None] | None = None
         self._wall_seconds = wall_seconds
@@ -68,6 +72,7 @@ class DataPlane:
         self._tell_date(0)
         sweep.every_second(self._tell_date)
         sweep.every_second(self.runtime.readmit)
+        sweep.every_second(self.places.report)
 
     def _tell_date(self, _: float) -> None:
         date = format_date_time(self._wall_seconds())
@@ -77,22 +82,10 @@ class DataPlane:
         """Serve *snapshot* from now on; requests under way keep theirs."""
         self.runtime.activate(snapshot)
 
-    def accept_plain(self, sock: socket.socket, peer: Any) -> None:
-        """Serve a new plain connection."""
-        self.serve(sock, PlainStream(sock), peer, is_secure=False)
-
-    def serve(self, sock: socket.socket, stream: Stream, peer: Any, *, is_secure: bool) -> None:
-        """Serve HTTP on a connection that is ready for it."""
-        is_internet = sock.family != socket.AF_UNIX
-        downstream = Downstream(
-            self,
-            make_peer(
-                peer[0] if is_internet else "",
-                sock.getsockname()[1] if is_internet else 0,
-                is_secure=is_secure,
-                trusted=self.options.trusted_proxies,
-            ),
-        )
+    def serve(self, sock: socket.socket, stream: Stream, peer: Peer) -> None:
+        """Serve HTTP on a connection that has come in by an `Entrance` and is ready for it."""
+        downstream = Downstream(self, peer)
+        self.accepted += 1
         downstream.attach(sock, stream)
         downstream.start()
 
@@ -100,12 +93,13 @@ class DataPlane:
         """Count a reply of our own by its reason."""
         self.replies[reason.code] += 1
 
-    def release_descriptor(self) -> None:
-        """Close one idle connection, because the process has no descriptor left."""
+    def release_descriptor(self) -> bool:
+        """Close one idle connection, because there is no room for another; False for none."""
         for connection in self.connections:
-            if connection.is_idle:
+            if connection.is_idle and not connection.has_output:
                 connection.close()
-                return
+                return True
+        return False
 
     def drain(self, drained: Callable[[], None]) -> None:
         """
@@ -127,6 +121,7 @@ class DataPlane:
     def forget(self, connection: Downstream) -> None:
         """Strike a closed connection off the list."""
         self.connections.discard(connection)
+        self.places.rise(connection.peer.address)
         if self._drained is not None:
             self._tell_drained()
 

@@ -46,7 +46,7 @@ class EndpointState(EndpointLoad):
     Shared by all upstreams that reach the same Service port.
     """
 
-    __slots__ = ("_group", "has_failed", "idle", "is_retired")
+    __slots__ = ("_group", "ejections", "has_failed", "idle", "is_retired")
 
     def __init__(self, endpoint: Endpoint, group: HealthGroup[EndpointState]) -> None:
         super().__init__(endpoint)
@@ -54,11 +54,13 @@ class EndpointState(EndpointLoad):
         self.idle: list[UpstreamConnection] = []
         self.is_retired = False
         self.has_failed = False
+        self.ejections = 0
 
     def failed(self, now: float) -> None:
         """Note that it has not answered; *now* is in seconds on the sweep's clock."""
         self.has_failed = True
         if self._group.failed(self, now):
+            self.ejections += 1
             _log.warn("endpoint {endpoint} is ejected", endpoint=str(self.endpoint))
 
     def succeeded(self) -> None:
@@ -228,6 +230,7 @@ class RunTime:
         self._body_limit_bytes = body_limit_bytes
         self._upstreams: dict[UpstreamId, UpstreamState] = {}
         self._endpoints: dict[EndpointKey, EndpointState] = {}
+        self._past_ejections = 0
         self.activate(EMPTY)
 
     def activate(self, snapshot: Snapshot) -> None:
@@ -245,6 +248,7 @@ class RunTime:
         self.active = Active(snapshot, build_router(snapshot, bind))
         gone = self._endpoints.keys() - endpoints.keys()
         retired = [self._endpoints[key] for key in gone]
+        self._past_ejections += sum(each.ejections for each in retired)
         self._upstreams, self._endpoints = upstreams, endpoints
         self._regroup()
         for state in retired:
@@ -273,6 +277,11 @@ class RunTime:
     def endpoints(self) -> tuple[EndpointState, ...]:
         """Every endpoint of the snapshot being served."""
         return tuple(self._endpoints.values())
+
+    @property
+    def ejections(self) -> int:
+        """How often an endpoint has been left out since the start."""
+        return self._past_ejections + sum(each.ejections for each in self._endpoints.values())
 
     def _upstream(
         self, upstream: Upstream, endpoints: dict[EndpointKey, EndpointState]
