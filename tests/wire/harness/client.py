@@ -86,11 +86,15 @@ def connect_tls(
     context: ssl.SSLContext | None = None,
     session: ssl.SSLSession | None = None,
 ) -> Client:
-    """Connect and shake hands; *name* is the server name sent, if any."""
+    """
+    Connect and shake hands; *name* is the server name sent, if any.
+
+    An end without close_notify is an error, `ssl.SSLEOFError`.
+    """
     sock = socket.create_connection(("127.0.0.1", port), 10)
     try:
         secured = (context or tls_context()).wrap_socket(
-            sock, server_hostname=name, session=session
+            sock, server_hostname=name, session=session, suppress_ragged_eofs=False
         )
     except BaseException:
         sock.close()

@@ -1,0 +1,267 @@
+"""Memory and descriptors: slow readers, floods, and a process at its limits."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.wire.harness.backend import OK, Served, answering, once
+from tests.wire.harness.client import Client, connect, connect_tls
+from tests.wire.harness.lanes import World
+from tests.wire.harness.message import Ended
+from tests.wire.harness.program import Program, start
+from tests.wire.test_tunnel import AGREE, ASK
+
+MIB = 1024 * 1024
+
+
+def wait_still(measure: Callable[[], int], seconds: float = 0.3) -> int:
+    """Return what *measure* gives once it has stood still for so long."""
+    deadline = time.monotonic() + 10
+    last, since = measure(), time.monotonic()
+    while time.monotonic() - since < seconds:
+        assert time.monotonic() < deadline, "it never stands still"
+        time.sleep(0.05)
+        if (now := measure()) != last:
+            last, since = now, time.monotonic()
+    return last
+
+
+class Pusher:
+    """A backend that counts how much of an endless answer it gets rid of."""
+
+    def __init__(self, head: bytes) -> None:
+        self.head = head
+        self.sent = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, served: Served) -> None:
+        served.request()
+        served.send(self.head)
+        block = bytes(65536)
+        for _ in range(1024):
+            served.send(block)
+            with self._lock:
+                self.sent += len(block)
+
+
+ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "extra", "is_secure"),
+    [
+        (ENDLESS, b"", False),
+        (ENDLESS, b"", True),
+        (AGREE, ASK, False),
+        (AGREE, ASK, True),
+    ],
+    ids=["plain", "TLS", "tunnel", "tunnel through TLS"],
+)
+def test_clients_that_do_not_read_stop_the_backend(
+    steady: Program, world: World, head: bytes, extra: bytes, *, is_secure: bool
+) -> None:
+    """30 clients, 64 MiB each: less than 96 MiB of growth."""
+    lane = world.by_name("secure.test") if is_secure else world.single()
+    pusher = Pusher(head)
+    lane.backend.serve(pusher)
+    before = steady.resident_kib()
+    clients = []
+    for _ in range(30):
+        client = (
+            connect_tls(steady.https, "secure.test")
+            if is_secure
+            else connect(steady.http, receive_buffer=4096)
+        )
+        client.send(lane.get(extra=extra))
+        clients.append(client)
+    sent = wait_still(lambda: pusher.sent)
+    grown = steady.resident_kib() - before
+    for client in clients:
+        client.reset()
+    assert sent < 30 * 12 * MIB, f"{sent / MIB:.0f} MiB have been taken"
+    assert grown < 96 * 1024, f"{grown / 1024:.0f} MiB"
+
+
+@pytest.mark.parametrize("extra", [b"Content-Length: 67108864\r\n", ASK], ids=["body", "tunnel"])
+@pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "TLS"])
+def test_a_backend_that_does_not_read_stops_the_client(
+    steady: Program, world: World, extra: bytes, *, is_secure: bool
+) -> None:
+    release = threading.Event()
+    taken = [0]
+
+    def run(served: Served) -> None:
+        served.request_head()
+        if extra is ASK:
+            served.send(AGREE)
+        release.wait(15)
+
+    def push(client: Client) -> None:
+        block = bytes(65536)
+        try:
+            for _ in range(1024):
+                client.send(block)
+                taken[0] += len(block)
+        except OSError:
+            return
+
+    lane = world.by_name("secure.test") if is_secure else world.single()
+    lane.backend.serve(run)
+    before = steady.resident_kib()
+    clients, threads = [], []
+    for _ in range(5):
+        client = connect_tls(steady.https, "secure.test") if is_secure else connect(steady.http)
+        clients.append(client)
+        client.send(lane.request(b"POST" if extra is not ASK else b"GET", b"/", extra))
+        if extra is ASK:
+            assert client.response().status == 101
+        threads.append(threading.Thread(target=push, args=(client,), daemon=True))
+        threads[-1].start()
+    wait_still(lambda: taken[0])
+    grown = steady.resident_kib() - before
+    for client in clients:
+        client.sock.shutdown(socket.SHUT_RDWR)
+    for thread in threads:
+        thread.join(5)
+    for client in clients:
+        client.close()
+    release.set()
+    assert taken[0] < 5 * 16 * MIB
+    assert grown < 24 * 1024, f"{grown / 1024:.0f} MiB"
+
+
+def test_a_flood_of_pipelined_requests_waits(steady: Program, world: World) -> None:
+    """While one answer is awaited, the requests behind it fill sockets, not the heap."""
+    lane = world.single()
+    lane.backend.serve(once(b""))
+    before = steady.resident_kib()
+    client = connect(steady.http)
+    client.send(lane.get())
+    lane.backend.wait_request()
+    taken = [0]
+
+    def push() -> None:
+        block = lane.get() * 1000
+        try:
+            for _ in range(1000):
+                client.send(block)
+                taken[0] += len(block)
+        except OSError:
+            return
+
+    threading.Thread(target=push, daemon=True).start()
+    wait_still(lambda: taken[0])
+    grown = steady.resident_kib() - before
+    client.sock.shutdown(socket.SHUT_RDWR)
+    client.close()
+    assert taken[0] < 20 * MIB
+    assert grown < 8 * 1024
+
+
+def test_a_client_that_pipelines_and_never_reads_is_stopped(steady: Program, world: World) -> None:
+    """Answers to somebody who does not read them may not pile up."""
+    lane = world.single()
+    body = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + bytes(100000)
+    lane.backend.answer(body)
+    before = steady.resident_kib()
+    client = connect(steady.http, receive_buffer=4096)
+    writing = client.send_aside(lane.get() * 2000)
+    served = wait_still(lambda: len(lane.backend.requests), 0.6)
+    grown = steady.resident_kib() - before
+    client.reset()
+    writing.join(5)
+    assert served < 200, f"{served} answers have been fetched for nobody"
+    assert grown < 24 * 1024, f"{grown / 1024:.0f} MiB"
+
+
+def test_local_answers_to_a_client_that_never_reads_do_not_pile_up(steady: Program) -> None:
+    before = steady.resident_kib()
+    client = connect(steady.http, receive_buffer=4096)
+    taken = [0]
+
+    def push() -> None:
+        block = b"GET / HTTP/1.1\r\nHost: nowhere.test\r\n\r\n" * 1000
+        try:
+            for _ in range(3000):
+                client.send(block)
+                taken[0] += len(block)
+        except OSError:
+            return
+
+    threading.Thread(target=push, daemon=True).start()
+    wait_still(lambda: taken[0], 0.6)
+    grown = steady.resident_kib() - before
+    client.sock.shutdown(socket.SHUT_RDWR)
+    client.close()
+    assert grown < 24 * 1024, f"{grown / 1024:.0f} MiB"
+
+
+def test_requests_leave_nothing_behind(steady: Program, world: World) -> None:
+    lane = world.single()
+    lane.backend.answer(OK)
+
+    def run(count: int) -> None:
+        client = connect(steady.http)
+        for number in range(count):
+            target = b"/%d" % number
+            host = b"h%d.nowhere" % number
+            client.send(lane.get(target, b"Cookie: a=%d\r\n" % number))
+            client.send(b"GET /x HTTP/1.1\r\nHost: %s\r\n\r\n" % host)
+            assert client.response().status == 200
+            assert client.response().status == 404
+        client.close()
+
+    run(500)
+    before = steady.resident_kib()
+    run(2500)
+    assert steady.resident_kib() - before < 3 * 1024
+
+
+def test_a_process_without_descriptors_neither_dies_nor_spins(
+    world: World, tmp_path: Path
+) -> None:
+    lane = world.single()
+    lane.backend.serve(answering(OK))
+    program = start(world.folder, tmp_path / "log")
+    clients: list[Client] = []
+    try:
+        used = len(list(Path(f"/proc/{program.process.pid}/fd").iterdir()))
+        limit = used + 20
+        resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        clients += [connect(program.http, seconds=5) for _ in range(60)]
+        time.sleep(0.3)
+        before = program.cpu_seconds()
+        time.sleep(1)
+        assert program.cpu_seconds() - before < 0.3, "it spins"
+        for client in clients[:5]:
+            client.send(lane.get())
+        for client in clients[:5]:
+            try:
+                assert client.response().status in {200, 502, 503}
+            except Ended:
+                continue
+        for client in clients:
+            client.close()
+        deadline = time.monotonic() + 8
+        while True:
+            last = connect(program.http, seconds=5)
+            clients.append(last)
+            try:
+                if last.ask(lane.get()).status == 200:
+                    break
+            except (Ended, TimeoutError, ConnectionError):
+                assert time.monotonic() < deadline, "it has not recovered"
+        assert program.process.poll() is None
+        for client in clients:
+            client.close()
+        program.stop()
+    finally:
+        program.process.kill()
+        program.process.wait()

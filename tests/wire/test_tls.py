@@ -1,0 +1,204 @@
+"""TLS: which certificate, which versions, sessions, and plain HTTP on hosts that want TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import warnings
+from collections.abc import Callable
+
+import pytest
+from cryptography import x509
+
+from tests.wire.harness.backend import OK
+from tests.wire.harness.client import Client, connect, connect_tls, tls_context
+from tests.wire.harness.lanes import Lane, World
+from tests.wire.harness.program import Program
+
+
+def certificate(client: Client) -> x509.Certificate:
+    assert isinstance(client.sock, ssl.SSLSocket)
+    encoded = client.sock.getpeercert(binary_form=True)
+    assert encoded
+    return x509.load_der_x509_certificate(encoded)
+
+
+def names(client: Client) -> str:
+    """Return all of the certificate that could name somebody."""
+    found = certificate(client)
+    with contextlib.suppress(x509.ExtensionNotFound):
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return f"{found.subject.rfc4514_string()} {names.get_values_for_type(x509.DNSName)}"
+    return found.subject.rfc4514_string()
+
+
+@pytest.mark.parametrize(
+    ("server_name", "subject"),
+    [
+        ("secure.test", "CN=secure.test"),
+        ("SECURE.Test", "CN=secure.test"),
+        ("other.test", "CN=other.test"),
+        ("a.wild.test", "CN=*.wild.test"),
+        ("x-y.wild.test", "CN=*.wild.test"),
+    ],
+)
+def test_the_server_name_chooses_the_certificate(
+    steady: Program, server_name: str, subject: str
+) -> None:
+    client = connect_tls(steady.https, server_name)
+    assert certificate(client).subject.rfc4514_string() == subject
+    client.close()
+
+
+@pytest.mark.parametrize(
+    "server_name", ["unknown.test", "wild.test", "a.b.wild.test", "s0.test", "127.0.0.1", None]
+)
+def test_another_server_name_gets_the_default_certificate_without_names_of_tenants(
+    steady: Program, server_name: str | None
+) -> None:
+    client = connect_tls(steady.https, server_name)
+    assert ".test" not in names(client)
+    client.close()
+
+
+def test_routing_is_by_host_not_by_server_name(steady: Program, world: World) -> None:
+    secure, other = world.by_name("secure.test"), world.by_name("other.test")
+    secure.backend.answer(OK)
+    other.backend.answer(OK.replace(b"ok", b"OK"))
+    client = connect_tls(steady.https, "secure.test")
+    assert client.ask(secure.get()).body == b"ok"
+    assert client.ask(other.get()).body == b"OK"
+    assert other.backend.wait_request().get(b"X-Forwarded-Proto") == b"https"
+    client.close()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("server_name", ["secure.test", "a.wild.test", "unknown.test"])
+def test_a_session_is_resumed(
+    steady: Program, lane: Lane, version: ssl.TLSVersion, server_name: str
+) -> None:
+    lane.backend.answer(OK)
+    context = tls_context()
+    context.minimum_version = context.maximum_version = version
+    session = None
+    for reused in (False, True):
+        client = connect_tls(steady.https, server_name, context, session)
+        assert isinstance(client.sock, ssl.SSLSocket)
+        assert client.ask(lane.get()).status == 200
+        assert client.sock.session_reused == reused
+        session = client.sock.session
+        with contextlib.suppress(OSError):
+            client.sock.unwrap()
+        client.close()
+
+
+def test_tls_1_1_is_refused(steady: Program) -> None:
+    context = tls_context()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        connect_tls(steady.https, "secure.test", context)
+
+
+def test_close_is_said_in_tls_too(steady: Program, lane: Lane) -> None:
+    """Without close_notify a truncated answer would look like a whole one."""
+    lane.backend.answer(OK)
+    client = connect_tls(steady.https, "s.test")
+    assert client.ask(lane.get(extra=b"Connection: close\r\n")).status == 200
+    assert client.ending() == "fin"
+    client.close()
+
+
+def test_plain_http_on_the_tls_port_and_garbage_harm_nobody(steady: Program, lane: Lane) -> None:
+    lane.backend.answer(OK)
+    for data in (lane.get(), b"\x16\x03\x01\xff\xff" + bytes(500), b"\x00" * 100):
+        client = connect(steady.https)
+        client.send(data)
+        assert b" 200 " not in client.rest()[0]
+        client.close()
+    client = connect_tls(steady.https, "secure.test")
+    assert client.ask(lane.get()).status == 200
+    client.close()
+    assert all(len(each.requests) == 1 for each in lane.backend.connections)
+
+
+def test_renegotiation_and_early_data_are_not_offered(steady: Program) -> None:
+    client = connect_tls(steady.https, "secure.test")
+    assert isinstance(client.sock, ssl.SSLSocket)
+    assert client.sock.compression() is None
+    client.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 16383, 16384, 16385, 3000000])
+def test_bodies_go_through_tls(steady: Program, lane: Lane, size: int) -> None:
+    body = bytes(range(256)) * (size // 256 + 1)
+    body = body[:size]
+    lane.backend.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (size, body))
+    client = connect_tls(steady.https, "secure.test")
+    client.send(lane.post(body))
+    assert client.response().body == body
+    assert lane.backend.wait_request().body == body
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "target", "location"),
+    [
+        (b"secure.test", b"/a?b", b"https://secure.test/a?b"),
+        (b"Secure.Test:8000", b"/", b"https://secure.test/"),
+        (b"secure.test.", b"/%2F//x", b"https://secure.test/%2F//x"),
+        (b"a.wild.test", b"//evil.test/", b"https://a.wild.test//evil.test/"),
+    ],
+)
+@pytest.mark.parametrize("method", [b"GET", b"POST", b"HEAD"])
+def test_plain_http_on_a_tls_host_is_redirected(
+    client: Client, method: bytes, host: bytes, target: bytes, location: bytes
+) -> None:
+    response = client.ask(b"%s %s HTTP/1.1\r\nHost: %s\r\n\r\n" % (method, target, host), method)
+    assert response.status == 308
+    sent = response.get(b"Location") or b""
+    assert sent.lower().replace(b"test./", b"test/") == location.lower()
+    assert b"evil" not in response.body
+
+
+def test_a_redirect_of_an_absolute_target_stays_with_the_host(client: Client) -> None:
+    response = client.ask(b"GET http://secure.test/a HTTP/1.1\r\nHost: secure.test\r\n\r\n")
+    assert (response.status, response.get(b"Location")) == (308, b"https://secure.test/a")
+
+
+def test_the_acme_path_is_served_in_plain(client: Client, world: World) -> None:
+    lane = world.by_name("secure.test")
+    lane.backend.answer(OK)
+    target = b"/.well-known/acme-challenge/token"
+    assert client.ask(lane.get(target)).status == 200
+    assert client.ask(lane.get(b"/.well-known/acme-challengex")).status == 308
+
+
+def test_plain_http_is_forbidden_on_demand(hasty: Program, world: World) -> None:
+    lane = world.by_name("secure.test")
+    lane.backend.answer(OK)
+    client = connect(hasty.http)
+    assert client.ask(lane.get()).status == 403
+    assert client.ask(lane.get(b"/.well-known/acme-challenge/token")).status == 200
+    client.close()
+
+
+def test_plain_http_is_served_on_demand(trusting: Program, world: World) -> None:
+    lane = world.by_name("secure.test")
+    lane.backend.answer(OK)
+    client = connect(trusting.http)
+    assert client.ask(lane.get()).status == 200
+    client.close()
+
+
+def test_a_claim_of_https_by_a_stranger_changes_nothing(
+    dial: Callable[[], Client], world: World
+) -> None:
+    lane = world.by_name("secure.test")
+    for name in (b"X-Forwarded-Proto", b"X_Forwarded_Proto", b"x-forwarded-proto"):
+        assert dial().ask(lane.get(extra=name + b": https\r\n")).status == 308
+    forwarded = b"Forwarded: proto=https\r\nFront-End-Https: on\r\n"
+    assert dial().ask(lane.get(extra=forwarded)).status == 308
