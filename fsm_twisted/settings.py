@@ -96,6 +96,16 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _most(text: str) -> int:
+    return 0 if text == "0" else _count(text)
+
+
+def _switch(text: str) -> bool:
+    if text not in {"on", "off"}:
+        raise ValueError
+    return text == "on"
+
+
 def _workers(text: str) -> int:
     if text != "0":
         msg = "more than one process comes with a later release"
@@ -206,8 +216,16 @@ OPTIONS: tuple[Option, ...] = (
         None,
         _network,
         "a network, such as 10.0.0.0/8",
-        "Believe X-Forwarded-* and X-Request-ID of these peers.",
+        "Believe these peers: X-Forwarded-*, Forwarded, X-Request-ID, PROXY protocol.",
         repeatable=True,
+    ),
+    Option(
+        "proxy-protocol",
+        "Who the client is",
+        "off",
+        _switch,
+        "on, off",
+        "Expect a PROXY header (v1 or v2) on every connection of --http and --https.",
     ),
     Option(
         "session-key-file",
@@ -307,6 +325,22 @@ OPTIONS: tuple[Option, ...] = (
         "Largest request body (413) where no annotation says otherwise; 0: any.",
     ),
     Option(
+        "max-connections",
+        "Limits",
+        "0",
+        _most,
+        "a number; 0: any",
+        "Most client connections of a process; an idle one makes room.",
+    ),
+    Option(
+        "max-connections-per-client",
+        "Limits",
+        "0",
+        _most,
+        "a number; 0: any",
+        "Most of them from one address; --trusted-proxies are exempt.",
+    ),
+    Option(
         "workers",
         "Process",
         "0",
@@ -341,6 +375,7 @@ class Settings:
     plain_http_on_tls_hosts: PlainHttp
     https_redirect_port: int
     trusted_proxies: tuple[Network, ...]
+    proxy_protocol: bool
     session_key_file: str | None
     header_timeout: float
     body_timeout: float
@@ -354,6 +389,8 @@ class Settings:
     head_limit: int
     head_fields_limit: int
     body_limit: int
+    max_connections: int
+    max_connections_per_client: int
     workers: int
     log_level: LogLevelName
 
@@ -436,8 +473,25 @@ def _check(settings: Settings) -> None:
     if (settings.default_tls_cert is None) != (settings.default_tls_key is None):
         msg = "--default-tls-cert and --default-tls-key go together; give both or neither"
         raise SettingsError(msg)
+    if settings.proxy_protocol:
+        _check_proxy_protocol(settings)
     if settings.request_line_limit > settings.head_limit:
         msg = "--request-line-limit is over --head-limit; accepted: at most the same"
+        raise SettingsError(msg)
+
+
+def _check_proxy_protocol(settings: Settings) -> None:
+    if not settings.trusted_proxies:
+        msg = (
+            "--proxy-protocol on believes nobody without --trusted-proxies; "
+            "name the network of the load balancer there"
+        )
+        raise SettingsError(msg)
+    if any(each.family == "unix" for each in (*settings.http, *settings.https)):
+        msg = (
+            "--proxy-protocol on cannot trust the peers of a unix: listener, which have no "
+            "address; listen on tcp: or tcp6:"
+        )
         raise SettingsError(msg)
 
 

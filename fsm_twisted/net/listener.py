@@ -36,7 +36,7 @@ class Listener:
         loop: EventLoop,
         sock: socket.socket,
         accept: Accept,
-        exhausted: Callable[[], None] = lambda: None,
+        exhausted: Callable[[], object] = lambda: None,
     ) -> None:
         self._loop = loop
         self._socket = sock

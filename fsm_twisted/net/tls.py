@@ -197,6 +197,7 @@ class Handshake:
         context: The listener's front context.
         sock: A new connection, non-blocking.
         done: Called with the stream when the handshake has succeeded.
+        lost: Called once, with the socket closed, when it has not.
     """
 
     __slots__ = (
@@ -205,6 +206,7 @@ class Handshake:
         "_fd",
         "_is_open",
         "_loop",
+        "_lost",
         "_socket",
         "_sweep",
         "_writing",
@@ -214,7 +216,7 @@ class Handshake:
     disconnected = False
     connected = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  as many as there are things to know
         self,
         loop: EventLoop,
         sweep: Sweep,
@@ -222,6 +224,8 @@ class Handshake:
         sock: socket.socket,
         seconds: float,
         done: Callable[[TlsStream], None],
+        *,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
         self._loop = loop
         self._sweep = sweep
@@ -230,6 +234,7 @@ class Handshake:
         self._connection = SSL.Connection(context, sock)
         self._connection.set_accept_state()
         self._done = done
+        self._lost = lost
         self._writing = False
         self._is_open = True
         self.deadline = sweep.seconds() + seconds
@@ -285,5 +290,6 @@ class Handshake:
         if self._is_open:
             self._release()
             self._socket.close()
+            self._lost()
 
     readConnectionLost = writeConnectionLost = connectionLost

@@ -26,7 +26,7 @@ class ProxyOptions:
     What an operator sets for the data path; times in seconds, sizes in bytes.
 
     ``plain_http`` is SERVE when there is no HTTPS listener, since nothing could be redirected to.
-    ``affinity_key`` signs affinity cookies.
+    ``affinity_key`` signs affinity cookies. 0 connections at most means any number.
     """
 
     limits: HeadLimits = HeadLimits()
@@ -42,4 +42,7 @@ class ProxyOptions:
     plain_http: PlainHttp = PlainHttp.REDIRECT
     https_redirect_port: int = 443
     trusted_proxies: tuple[Network, ...] = ()
+    proxy_protocol: bool = False
+    max_connections: int = 0
+    max_connections_per_client: int = 0
     affinity_key: bytes = attrs.field(default=b"", repr=False)

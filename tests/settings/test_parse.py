@@ -35,6 +35,7 @@ READ: tuple[tuple[str, str, Any], ...] = (
     ("https-redirect-port", "8443", 8443),
     ("trusted-proxies", "10.1.2.3/8", (ipaddress.ip_network("10.0.0.0/8"),)),
     ("trusted-proxies", "::1", (ipaddress.ip_network("::1/128"),)),
+    ("proxy-protocol", "off", False),
     ("session-key-file", "key", "key"),
     ("header-timeout", "0.5", 0.5),
     ("body-timeout", "15s", 15.0),
@@ -48,6 +49,8 @@ READ: tuple[tuple[str, str, Any], ...] = (
     ("head-limit", "1M", 1024**2),
     ("head-fields-limit", "1", 1),
     ("body-limit", "2g", 2 * 1024**3),
+    ("max-connections", "1000", 1000),
+    ("max-connections-per-client", "0", 0),
     ("workers", "0", 0),
     ("log-level", "warn", LogLevelName.WARN),
 )
@@ -65,6 +68,9 @@ REFUSED = (
     ("https-redirect-port", "0"),
     ("https-redirect-port", "65536"),
     ("trusted-proxies", "everybody"),
+    ("proxy-protocol", "yes"),
+    ("max-connections", "-1"),
+    ("max-connections-per-client", "00"),
     ("header-timeout", "0"),
     ("header-timeout", "-1"),
     ("header-timeout", "1m"),
@@ -234,3 +240,17 @@ def test_any_command_line_gives_settings_or_one_line(arguments: list[str]) -> No
         said = str(error)
 
     assert len(said.splitlines()) <= 1
+
+
+def test_a_proxy_header_needs_somebody_to_believe() -> None:
+    said = refusal(*SOURCE, "--proxy-protocol", "on")
+
+    assert "--proxy-protocol on" in said
+    assert "--trusted-proxies" in said
+
+
+def test_the_peers_of_a_unix_socket_cannot_be_trusted_with_a_proxy_header() -> None:
+    given = ("--trusted-proxies", "10.0.0.0/8", "--proxy-protocol", "on")
+
+    assert "unix:" in refusal(*SOURCE, *given, "--https", "unix:/run/fsm.sock")
+    assert parse_settings((*SOURCE, *given)).proxy_protocol is True
