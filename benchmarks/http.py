@@ -16,15 +16,14 @@ if sys.path and Path(sys.path[0] or ".").resolve() == Path(__file__).resolve().p
 import argparse
 import json
 import os
-import platform
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from itertools import count
 
 from benchmarks import ingress, loads, peers, table
+from benchmarks.circumstances import circumstances
 from benchmarks.loads import Load
 from benchmarks.measure import BenchmarkError, Sample, take_sample
 from benchmarks.peers import Peer, Site
@@ -143,40 +142,6 @@ def count_from(site: Site) -> Callable[[], int]:
     return lambda: peers.requests_seen(site.backend_port) - next(asked)
 
 
-def circumstances(python: str) -> dict[str, str]:
-    """Return what must stand beside figures: when, which code, on what."""
-    probe = (
-        "import platform,sys,sysconfig; print(platform.python_implementation(),"
-        "platform.python_version(), 'with PGO' if '--enable-optimizations' in"
-        " (sysconfig.get_config_var('CONFIG_ARGS') or '') else 'without PGO', sys.executable)"
-    )
-    commit = _said("git", "-C", str(ROOT), "describe", "--always", "--dirty")
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": commit,
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.release()}",
-        "load average": " ".join(f"{each:.1f}" for each in os.getloadavg()),
-        "python": _said(python, "-c", probe),
-        "nginx": _said(peers.program("nginx"), "-v").rpartition("/")[2],
-        "haproxy": _said(peers.program("haproxy"), "-v").partition("version ")[2].split(" ")[0],
-    }
-
-
-def _said(*command: str) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return "unknown"
-    return next(iter((done.stdout + done.stderr).strip().splitlines()), "unknown")
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
 def check_tools(options: argparse.Namespace) -> str:
     """Return why nothing can be measured here, in one line; empty when all is there."""
     wanted = ["wrk", "nginx", "openssl"]
@@ -196,19 +161,12 @@ def check_tools(options: argparse.Namespace) -> str:
 
 def report(options: argparse.Namespace, results: table.Results) -> None:
     """Print the table; write the files that were asked for."""
-    facts = circumstances(options.python)
+    facts = circumstances(options.python) | peers.versions()
     lines = [row.cells() for row in table.rows(results)]
-    print()
-    print(table.plain(table.HEADINGS, lines))
-    print()
-    for name, value in facts.items():
-        print(f"{name}: {value}")
+    table.report(table.HEADINGS, lines, facts, options.markdown)
     if options.json:
         document = {"circumstances": facts, "rows": table.data(results)}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
-    if options.markdown:
-        notes = "\n".join(f"- {name}: {value}" for name, value in facts.items())
-        options.markdown.write_text(f"{table.markdown(table.HEADINGS, lines)}\n\n{notes}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,6 +19,7 @@ from pathlib import Path
 from attrs import frozen
 
 from benchmarks import ingress
+from benchmarks.circumstances import first_line
 from benchmarks.loads import LARGE_BYTES, PLAIN_HOST, SMALL_BYTES, TLS_HOST
 from benchmarks.measure import BenchmarkError, parse_counter
 
@@ -257,3 +258,11 @@ def requests_seen(port: int) -> int:
     """Return how many requests the backend has got so far, this one not counted."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/counter", timeout=10) as answer:
         return parse_counter(answer.read().decode("ascii")) - 1
+
+
+def versions() -> dict[str, str]:
+    """Return which nginx and haproxy these are."""
+    return {
+        "nginx": first_line(program("nginx"), "-v").rpartition("/")[2],
+        "haproxy": first_line(program("haproxy"), "-v").partition("version ")[2].split(" ")[0],
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import median
 
 from attrs import frozen
@@ -85,6 +86,23 @@ def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """Write cells as a Markdown table."""
     ruler = ["---", "---", *("---:" for _ in headings[2:])]
     return "\n".join("| " + " | ".join(line) + " |" for line in (headings, ruler, *lines))
+
+
+def report(
+    headings: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    facts: Mapping[str, str],
+    markdown_file: Path | None,
+) -> None:
+    """Print a table with its circumstances, and write both as Markdown when asked to."""
+    print()
+    print(plain(headings, lines))
+    print()
+    for name, value in facts.items():
+        print(f"{name}: {value}")
+    if markdown_file is not None:
+        notes = "\n".join(f"- {name}: {value}" for name, value in facts.items())
+        markdown_file.write_text(f"{markdown(headings, lines)}\n\n{notes}\n")
 
 
 def data(results: Results) -> list[dict[str, object]]:
