@@ -328,8 +328,9 @@ class Exchange:
         if not again or not (is_free or self.plane.budget.spend()):
             self._answer(self._failure)
             return
-        if failure is Failure.REUSED_CLOSED:
+        if failure is not Failure.NOT_CONNECTED:
             self._retries += 1
+        if failure is Failure.REUSED_CLOSED:
             self._allow_last_endpoint_again()
         self._state.cells.retries += 1
         self.attempt()

@@ -16,6 +16,10 @@ _IDEMPOTENT = _SAFE | {b"PUT", b"DELETE"}
 FREE_ATTEMPTS = 3
 
 
+# A request that makes endpoints crash must not visit them all.
+MOST_CLOSED = 3
+
+
 class Failure(Enum):
     """How far an attempt got before the connection failed; no byte of an answer had come."""
 
@@ -40,7 +44,7 @@ def may_retry(
         method: The request's method.
         has_body: Whether the request has a body, however short.
         is_replayable: Whether all of the body that was sent is still at hand.
-        retries: How often a reused connection has failed the request before.
+        retries: How often a connection has closed on the request before.
     """
     if not is_replayable:
         return False
@@ -48,4 +52,4 @@ def may_retry(
         return True
     if failure is Failure.REUSED_CLOSED:
         return method in _IDEMPOTENT and not retries
-    return method in _SAFE and not has_body
+    return method in _SAFE and not has_body and retries < MOST_CLOSED
