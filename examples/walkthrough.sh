@@ -45,16 +45,24 @@ EOF
 }
 
 start_demo() {
+  local preferred
   export DEMO_DIR=$work/demo
-  export DEMO_HTTP_PORT=${DEMO_HTTP_PORT:-$(free_port 8000)}
-  export DEMO_HTTPS_PORT=${DEMO_HTTPS_PORT:-$(free_port 8443)}
-  export DEMO_ADMIN_PORT=${DEMO_ADMIN_PORT:-$(free_port 10254)}
-  "$examples/demo.sh" >"$work/demo.log" 2>&1 &
-  own_demo=$!
-  until [ -e "$DEMO_DIR/env" ]; do # the demo bounds its own start
-    kill -0 "$own_demo" 2>/dev/null || { cat "$work/demo.log" >&2; exit 1; }
-    sleep 0.1
+  # Another program may take a port between the look and the start; then any other will do.
+  for preferred in "8000 8443 10254" "0 0 0"; do
+    set -- $preferred
+    DEMO_HTTP_PORT=${DEMO_HTTP_PORT:-$(free_port "$1")} \
+      DEMO_HTTPS_PORT=${DEMO_HTTPS_PORT:-$(free_port "$2")} \
+      DEMO_ADMIN_PORT=${DEMO_ADMIN_PORT:-$(free_port "$3")} \
+      "$examples/demo.sh" >"$work/demo.log" 2>&1 &
+    own_demo=$!
+    while kill -0 "$own_demo" 2>/dev/null; do # the demo bounds its own start
+      [ ! -e "$DEMO_DIR/env" ] || return 0
+      sleep 0.1
+    done
+    grep -qi 'in use' "$work/demo.log" || break
   done
+  cat "$work/demo.log" >&2
+  exit 1
 }
 
 # --- telling ---------------------------------------------------------------------------------
