@@ -293,6 +293,11 @@ class Descriptor:
         """Whether bytes wait for the kernel."""
         return self._out is not None
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits for the kernel that nothing should be added."""
+        return self._out is not None and len(self._out) > HIGH_WATER_BYTES
+
     def register_producer(self, producer: Producer) -> None:
         """Pause *producer* whenever too much waits here; one producer at a time."""
         self._producer = producer

@@ -155,7 +155,9 @@ class Downstream(Descriptor):
         self._is_serving = True
         try:
             while self._input and self.exchange is None and not self._ends_after_reply:
-                if self.tunnel is not None or self.is_closed or not self._read_head():
+                if self.tunnel is not None or self.is_closed or self.is_full:
+                    break
+                if not self._read_head():
                     break
         finally:
             self._is_serving = False
@@ -285,7 +287,9 @@ class Downstream(Descriptor):
         """Want more input, unless a request is being served or there will be none."""
         if self.exchange is not None or self._ends_after_reply:
             return
-        if self._input_has_ended:
+        if self.is_full and (self._input or not self._input_has_ended):
+            self.pauseProducing()  # answers that nobody reads may not pile up
+        elif self._input_has_ended:
             self.finish()
         else:
             self.resumeProducing()
@@ -307,11 +311,13 @@ class Downstream(Descriptor):
         self.deadline = self.plane.seconds() + self.plane.options.body_seconds
 
     def output_drained(self) -> None:
-        """Stop the clock that ran while output waited."""
+        """Stop the clock that ran while output waited; serve what waited for room."""
         if self.exchange is not None and self.exchange.request_body is None:
             self.deadline = _NEVER
         elif self.exchange is None and self.tunnel is None and not self._lingers:
             self.deadline = self.plane.seconds() + self.plane.options.idle_seconds
+            self._serve()
+            self._read_on()
 
     # The end
 
