@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import socket
 import threading
@@ -31,6 +32,31 @@ def wait_still(measure: Callable[[], int], seconds: float = 0.3) -> int:
         if (now := measure()) != last:
             last, since = now, time.monotonic()
     return last
+
+
+class Flood:
+    """A client that sends a block again and again from a thread, and counts what is taken."""
+
+    def __init__(self, client: Client, block: bytes, times: int) -> None:
+        self.client = client
+        self.sent = 0
+        self._block = block
+        self._times = times
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            for _ in range(self._times):
+                self.client.send(self._block)
+                self.sent += len(self._block)
+
+    def stop(self) -> None:
+        """End the connection; the thread ends with it."""
+        with contextlib.suppress(OSError):
+            self.client.sock.shutdown(socket.SHUT_RDWR)
+        self._thread.join(5)
+        self.client.close()
 
 
 class Pusher:
@@ -95,7 +121,6 @@ def test_a_backend_that_does_not_read_stops_the_client(
     steady: Program, world: World, extra: bytes, *, is_secure: bool
 ) -> None:
     release = threading.Event()
-    taken = [0]
 
     def run(served: Served) -> None:
         served.request_head()
@@ -103,37 +128,22 @@ def test_a_backend_that_does_not_read_stops_the_client(
             served.send(AGREE)
         release.wait(15)
 
-    def push(client: Client) -> None:
-        block = bytes(65536)
-        try:
-            for _ in range(1024):
-                client.send(block)
-                taken[0] += len(block)
-        except OSError:
-            return
-
     lane = world.by_name("secure.test") if is_secure else world.single()
     lane.backend.serve(run)
     before = steady.resident_kib()
-    clients, threads = [], []
+    floods = []
     for _ in range(5):
         client = connect_tls(steady.https, "secure.test") if is_secure else connect(steady.http)
-        clients.append(client)
-        client.send(lane.request(b"POST" if extra is not ASK else b"GET", b"/", extra))
+        client.send(lane.request(b"GET" if extra is ASK else b"POST", b"/", extra))
         if extra is ASK:
             assert client.response().status == 101
-        threads.append(threading.Thread(target=push, args=(client,), daemon=True))
-        threads[-1].start()
-    wait_still(lambda: taken[0])
+        floods.append(Flood(client, bytes(65536), 1024))
+    taken = wait_still(lambda: sum(flood.sent for flood in floods))
     grown = steady.resident_kib() - before
-    for client in clients:
-        client.sock.shutdown(socket.SHUT_RDWR)
-    for thread in threads:
-        thread.join(5)
-    for client in clients:
-        client.close()
+    for flood in floods:
+        flood.stop()
     release.set()
-    assert taken[0] < 5 * 16 * MIB
+    assert taken < 5 * 16 * MIB
     assert grown < 24 * 1024, f"{grown / 1024:.0f} MiB"
 
 
@@ -145,23 +155,11 @@ def test_a_flood_of_pipelined_requests_waits(steady: Program, world: World) -> N
     client = connect(steady.http)
     client.send(lane.get())
     lane.backend.wait_request()
-    taken = [0]
-
-    def push() -> None:
-        block = lane.get() * 1000
-        try:
-            for _ in range(1000):
-                client.send(block)
-                taken[0] += len(block)
-        except OSError:
-            return
-
-    threading.Thread(target=push, daemon=True).start()
-    wait_still(lambda: taken[0])
+    flood = Flood(client, lane.get() * 1000, 1000)
+    taken = wait_still(lambda: flood.sent)
     grown = steady.resident_kib() - before
-    client.sock.shutdown(socket.SHUT_RDWR)
-    client.close()
-    assert taken[0] < 20 * MIB
+    flood.stop()
+    assert taken < 20 * MIB
     assert grown < 8 * 1024
 
 
@@ -181,26 +179,40 @@ def test_a_client_that_pipelines_and_never_reads_is_stopped(steady: Program, wor
     assert grown < 24 * 1024, f"{grown / 1024:.0f} MiB"
 
 
-def test_local_answers_to_a_client_that_never_reads_do_not_pile_up(steady: Program) -> None:
+@pytest.mark.parametrize("host", [b"nowhere.test", None], ids=["local", "forwarded"])
+def test_small_answers_to_a_client_that_never_reads_do_not_pile_up(
+    steady: Program, world: World, host: bytes | None
+) -> None:
+    lane = world.single()
+    lane.backend.answer(OK)
     before = steady.resident_kib()
     client = connect(steady.http, receive_buffer=4096)
-    taken = [0]
-
-    def push() -> None:
-        block = b"GET / HTTP/1.1\r\nHost: nowhere.test\r\n\r\n" * 1000
-        try:
-            for _ in range(3000):
-                client.send(block)
-                taken[0] += len(block)
-        except OSError:
-            return
-
-    threading.Thread(target=push, daemon=True).start()
-    wait_still(lambda: taken[0], 0.6)
+    request = b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % (host or lane.host)
+    flood = Flood(client, request * 1000, 200)
+    wait_still(lambda: flood.sent, 0.6)
     grown = steady.resident_kib() - before
-    client.sock.shutdown(socket.SHUT_RDWR)
+    flood.stop()
+    assert flood.sent < len(request) * 190000, "all of it has been taken"
+    assert grown < 8 * 1024, f"{grown / 1024:.0f} MiB"
+
+
+def test_answers_that_had_to_wait_for_room_all_come(steady: Program, world: World) -> None:
+    """Small answers, local and forwarded, to a client that reads only after it has half-closed."""
+    lane = world.single()
+    lane.backend.answer(OK)
+    client = connect(steady.http, receive_buffer=4096)
+    nowhere = b"GET / HTTP/1.1\r\nHost: nowhere\r\n\r\n"
+    count = 3000
+    writing = client.send_aside((nowhere * 9 + lane.get()) * (count // 10))
+    first = client.response()
+    assert first.status == 404
+    wait_still(lambda: len(lane.backend.requests))
+    answers = [client.response().status for _ in range(count - 1)]
+    writing.join(5)
+    client.half_close()
+    assert answers == (([404] * 9 + [200]) * (count // 10))[1:]
+    assert client.ending() == "fin"
     client.close()
-    assert grown < 24 * 1024, f"{grown / 1024:.0f} MiB"
 
 
 def test_requests_leave_nothing_behind(steady: Program, world: World) -> None:
