@@ -103,5 +103,7 @@ def _plain_answer(head: RequestHead, active: Active, options: ProxyOptions) -> L
         return _FORBIDDEN
     port = options.https_redirect_port
     where = host if port == 443 else b"%b:%d" % (host, port)  # noqa: PLR2004  https
-    location = b"Location: https://%b%b\r\n" % (where, head.target.wire)
+    # OPTIONS * of another server is its URI without a path (RFC 9112 section 3.2.4).
+    rest = b"" if head.target.path == b"*" else head.target.wire
+    location = b"Location: https://%b%b\r\n" % (where, rest)
     return LocalReply(REPLIES["https_redirect"], location)

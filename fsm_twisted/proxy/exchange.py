@@ -13,20 +13,20 @@ from fsm_twisted.http1.errors import RequestError
 from fsm_twisted.http1.usual import usual_answer
 from fsm_twisted.http1.writer import write_request_head
 from fsm_twisted.message.framing import is_empty
+from fsm_twisted.proxy.attempts import Attempts
 from fsm_twisted.proxy.replies import SERVER
 from fsm_twisted.proxy.request_body import RequestBody
 from fsm_twisted.proxy.response import Response
-from fsm_twisted.proxy.retry import FREE_ATTEMPTS, Failure, is_idempotent, may_retry
+from fsm_twisted.proxy.retry import Failure, is_idempotent
 from fsm_twisted.proxy.upstream import UpstreamConnection
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
 if TYPE_CHECKING:
-    from fsm_twisted.message.fields import Fields
     from fsm_twisted.message.heads import RequestHead
     from fsm_twisted.proxy.admission import Admitted
     from fsm_twisted.proxy.client import Claims
     from fsm_twisted.proxy.downstream import Downstream
-    from fsm_twisted.proxy.runtime import EndpointState, UpstreamState
+    from fsm_twisted.proxy.runtime import UpstreamState
 
 
 class Exchange:
@@ -53,11 +53,8 @@ class Exchange:
     request_body: RequestBody | None = None
     upstream: UpstreamConnection | None = None
     _body: RequestBody | None = None
-    _fields: Fields = ()
     _is_secure = False
-    _is_new = False
     _response: Response | None = None
-    _retries = 0
     _failure = REPLIES["no_endpoints"]
 
     def __init__(
@@ -73,11 +70,11 @@ class Exchange:
         self.method = method
         self._state = state
         self._head_bytes = head
-        self._tried: list[EndpointState] = []
         self.plane.budget.earn()
         self._begun = self._sent = self.plane.seconds()
         make_key = state.key_of
-        self._key = b"" if make_key is None else make_key(downstream.peer.address, target, ())
+        key = b"" if make_key is None else make_key(downstream.peer.address, target, ())
+        self.attempts = Attempts(state, key)
 
     @classmethod
     def of_head(cls, downstream: Downstream, admitted: Admitted, claims: Claims) -> Self:
@@ -96,10 +93,10 @@ class Exchange:
         self.minor = head.minor
         self.persistent = head.persistent
         self.is_usual = False
-        self._fields = head.fields
         self._is_secure = claims.is_secure
-        if state.key_of is not None:
-            self._key = state.key_of(claims.address, head.target.wire, head.fields)
+        make_key = state.key_of
+        key = b"" if make_key is None else make_key(claims.address, head.target.wire, head.fields)
+        self.attempts = Attempts(state, key, head.fields)
         if not is_empty(head.framing):
             limit = admitted.bound.body_limit_bytes
             body = RequestBody(head.framing, limit, self.plane.options.limits)
@@ -119,17 +116,16 @@ class Exchange:
 
     def attempt(self) -> None:
         """Take the next endpoint, and an idle connection to it or a new one."""
-        endpoint = self._pick()
+        endpoint = self.attempts.next()
         if endpoint is None:
             self._answer(self._failure)
             return
-        self._tried.append(endpoint)
         endpoint.in_flight += 1
         idle = endpoint.idle
         while idle:
             upstream = idle.pop()
             # A stale connection costs the only retry there is: look before the second time.
-            if (is_idempotent(self.method) and not self._retries) or upstream.is_alive():
+            if (is_idempotent(self.method) and not self.attempts.closed) or upstream.is_alive():
                 upstream.exchange = self
                 self.upstream = upstream
                 self._send(upstream)
@@ -138,16 +134,9 @@ class Exchange:
         self.upstream = upstream = UpstreamConnection(self.plane, endpoint, self)
         upstream.connect(self._state.connect_seconds)
 
-    def _pick(self) -> EndpointState | None:
-        state = self._state
-        if state.cookie is None:
-            return state.balancer.pick(self._key, self._tried)
-        endpoint, self._is_new = state.pick_by_cookie(self._fields, self._key, self._tried)
-        return endpoint
-
     def affinity_field(self) -> bytes:
         """Return the Set-Cookie line that keeps a new client with its endpoint, or nothing."""
-        if not self._is_new or self.upstream is None:
+        if not self.attempts.is_new or self.upstream is None:
             return b""
         return self._state.cookie_field(self.upstream.endpoint, is_secure=self._is_secure)
 
@@ -310,35 +299,23 @@ class Exchange:
 
     def note_failure(self) -> None:
         """Hold it against the endpoint that it has not answered as it should."""
-        if self._tried:
-            self._tried[-1].failed(self.plane.seconds())
+        self.attempts.note_failure(self.plane.seconds())
 
     def _try_again(self, failure: Failure) -> None:
-        again = may_retry(
-            failure,
-            self.method,
-            has_body=self._body is not None,
-            is_replayable=self._body is None or self._body.kept is not None,
-            retries=self._retries,
-        )
         if failure is not Failure.REUSED_CLOSED:
             self.note_failure()
         self._leave_upstream()
-        is_free = failure is Failure.NOT_CONNECTED and len(self._tried) <= FREE_ATTEMPTS
-        if not again or not (is_free or self.plane.budget.spend()):
+        body = self._body
+        if self.attempts.may_go_on(
+            failure,
+            self.method,
+            self.plane.budget,
+            has_body=body is not None,
+            whole=body is None or body.kept is not None,
+        ):
+            self.attempt()
+        else:
             self._answer(self._failure)
-            return
-        if failure is not Failure.NOT_CONNECTED:
-            self._retries += 1
-        if failure is Failure.REUSED_CLOSED:
-            self._allow_last_endpoint_again()
-        self._state.cells.retries += 1
-        self.attempt()
-
-    def _allow_last_endpoint_again(self) -> None:
-        """Let a stale connection's endpoint be asked once more when no other is left."""
-        if self._state.balancer.pick(self._key, self._tried) is None:
-            self._tried.pop()
 
     # The end
 

@@ -1,0 +1,94 @@
+"""The endpoints that one request is tried on, one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fsm_twisted.proxy.retry import FREE_ATTEMPTS, Failure, may_retry
+
+if TYPE_CHECKING:
+    from fsm_twisted.balancing.budget import RetryBudget
+    from fsm_twisted.message.fields import Fields
+    from fsm_twisted.proxy.runtime import EndpointState, UpstreamState
+
+
+class Attempts:
+    """
+    What is remembered of a request's attempts.
+
+    Args:
+        state: The upstream that the request has been routed to.
+        key: What the request is hashed by.
+
+    Attributes:
+        fields: Those of the request, where an affinity cookie is looked for.
+        is_new: Whether the client has no affinity cookie yet.
+        closed: How often a connection has closed on the request before an answer.
+    """
+
+    __slots__ = ("_key", "_state", "_tried", "closed", "fields", "is_new")
+
+    def __init__(self, state: UpstreamState, key: bytes, fields: Fields = ()) -> None:
+        self._state = state
+        self._key = key
+        self._tried: list[EndpointState] = []
+        self.fields = fields
+        self.is_new = False
+        self.closed = 0
+
+    @property
+    def endpoint(self) -> EndpointState | None:
+        """The endpoint of the newest attempt."""
+        return self._tried[-1] if self._tried else None
+
+    @property
+    def number(self) -> int:
+        """How many endpoints have been tried."""
+        return len(self._tried)
+
+    def next(self) -> EndpointState | None:
+        """Pick the next endpoint, never one that has been tried; None when there is none."""
+        state = self._state
+        if state.cookie is None:
+            endpoint = state.balancer.pick(self._key, self._tried)
+        else:
+            endpoint, self.is_new = state.pick_by_cookie(self.fields, self._key, self._tried)
+        if endpoint is not None:
+            self._tried.append(endpoint)
+        return endpoint
+
+    def note_failure(self, now: float) -> None:
+        """Hold it against the newest endpoint that it has not answered as it should."""
+        if self._tried:
+            self._tried[-1].failed(now)
+
+    def may_go_on(
+        self, failure: Failure, method: bytes, budget: RetryBudget, *, has_body: bool, whole: bool
+    ) -> bool:
+        """
+        Decide whether there may be another attempt, and pay for it.
+
+        Args:
+            failure: How the newest attempt has failed.
+            method: The request's method.
+            budget: What retries are paid from.
+            has_body: Whether the request has a body.
+            whole: Whether all of it that has been sent is still at hand.
+        """
+        again = may_retry(
+            failure, method, has_body=has_body, is_replayable=whole, retries=self.closed
+        )
+        is_free = failure is Failure.NOT_CONNECTED and len(self._tried) <= FREE_ATTEMPTS
+        if not again or not (is_free or budget.spend()):
+            return False
+        if failure is not Failure.NOT_CONNECTED:
+            self.closed += 1
+        if failure is Failure.REUSED_CLOSED:
+            self._allow_last_again()
+        self._state.cells.retries += 1
+        return True
+
+    def _allow_last_again(self) -> None:
+        """Let a stale connection's endpoint be asked once more when no other is left."""
+        if self._state.balancer.pick(self._key, self._tried) is None:
+            self._tried.pop()
