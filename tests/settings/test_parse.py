@@ -175,7 +175,7 @@ def test_a_bare_word_is_no_option() -> None:
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_only_repeatable_options_collect(option: Option) -> None:
     texts = {name: text for name, text, _ in READ}
-    text = texts.get(option.name, "file")
+    text = texts.get(option.name) or option.default or "file"
     pair = (f"--{option.name}", text)
     needs = ("--default-tls-cert", "c", "--default-tls-key", "k")
 
