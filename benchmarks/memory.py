@@ -110,6 +110,19 @@ def refuse_ended(opened: list[socket.socket]) -> None:
         raise BenchmarkError(msg)
 
 
+def refuse_waiting(pid: int, count: int) -> None:
+    """
+    Make sure that the ingress holds the connections, not the kernel in its queue.
+
+    Raises:
+        BenchmarkError: It has fewer descriptors open.
+    """
+    held = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    if held < count:
+        msg = f"the ingress holds {held} descriptors, not {count} connections"
+        raise BenchmarkError(msg)
+
+
 async def _open_tls(port: int) -> asyncio.StreamWriter:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -132,6 +145,7 @@ async def idle(running: Running, count: int, *, after_request: bool) -> Figure:
             opened += await asyncio.gather(*batch)
         each = (await settled_kib(running.process.pid) - before) / count
         refuse_ended(opened)
+        refuse_waiting(running.process.pid, count)
     finally:
         for sock in opened:
             sock.close()
