@@ -81,7 +81,8 @@ class _Stream:
     def finish(self) -> None:
         assert self.head is not None
         self.messages.append(Message(self.head, b"".join(self.payload)))
-        self.over = not self.head.persistent or self.head.upgrade is not None
+        switched = isinstance(self.head, ResponseHead) and self.head.status == 101
+        self.over = switched or not self.head.persistent or self.head.upgrade is not None
         self.head, self.body, self.payload = None, None, []
 
     def close(self) -> None:
