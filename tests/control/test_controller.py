@@ -1,0 +1,136 @@
+"""Contents in, snapshot out: published when it says something new, problems told once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import attrs
+from twisted.logger import LogLevel
+
+from fsm_twisted.compiler.options import CompilerOptions
+from fsm_twisted.control.controller import Controller, finding_of
+from fsm_twisted.objects.model import (
+    KubernetesObject,
+    Metadata,
+    ObjectRef,
+    Service,
+)
+from fsm_twisted.snapshot.model import EMPTY, Snapshot
+from fsm_twisted.snapshot.reasons import FINDINGS
+from fsm_twisted.sources.manifests import Contents, SourceProblem
+from tests.compiler.test_tls import ingress, secret
+from tests.net.turning import logged
+from tests.strategies.certificates import days, make_pair
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PROBLEM = SourceProblem(
+    None, "/m/web.yaml:3", "", "is no YAML", "file_unreadable", "what it said before stays"
+)
+TLS = ingress("web", ("a.example", "tls"))
+
+
+class World:
+    """A controller, what it has published, and a clock."""
+
+    def __init__(self) -> None:
+        self.published: list[Snapshot] = []
+        self.now = NOW
+        self.controller = Controller(
+            CompilerOptions(), self.published.append, now=lambda: self.now
+        )
+
+    def says(self, *objects: KubernetesObject, problems: tuple[SourceProblem, ...] = ()) -> None:
+        self.controller.contents_changed(Contents(objects, {}, problems))
+
+    @property
+    def codes(self) -> list[str]:
+        return [each.reason.code for each in self.controller.findings]
+
+
+def test_before_the_first_contents_nothing_is_published() -> None:
+    world = World()
+
+    assert world.published == []
+    assert world.controller.snapshot == EMPTY
+
+
+def test_the_first_contents_are_published_even_when_there_is_nothing_in_them() -> None:
+    world = World()
+
+    world.says()
+
+    assert [each.generation for each in world.published] == [1]
+
+
+def test_generations_count_what_is_published() -> None:
+    world = World()
+    good = secret("tls", make_pair("a.example", ("a.example",)))
+
+    world.says(TLS)
+    world.says(TLS, good)
+    world.says()
+
+    assert [each.generation for each in world.published] == [1, 2, 3]
+    assert [sorted(each.certificates) for each in world.published] == [[], ["a.example"], []]
+    assert world.controller.snapshot is world.published[-1]
+
+
+def test_contents_that_change_nothing_for_clients_are_not_published() -> None:
+    world = World()
+    world.says(TLS)
+
+    world.says(TLS)
+    world.says(TLS, Service(Metadata("nobody-asks", "default")))
+
+    assert len(world.published) == 1
+
+
+def test_a_problem_is_told_once_and_so_is_its_end() -> None:
+    world = World()
+    with logged() as log:
+        world.says(TLS)
+        world.says(TLS)
+    assert world.codes == ["secret_missing"]
+    assert log.text.count("secret_missing") == 1
+    assert "Ingress default/web" in log.text
+
+    with logged() as log:
+        world.says(TLS, secret("tls", make_pair("a.example", ("a.example",))))
+        world.says(TLS, secret("tls", make_pair("a.example", ("a.example",))))
+    assert world.codes == []
+    assert log.text.count("mended") == 1
+
+
+def test_errors_and_warnings_have_their_level() -> None:
+    world = World()
+    world.now = NOW + days(10000)
+    with logged() as log:
+        world.says(TLS, ingress("other", ("b.example", "missing")), secret("tls", make_pair()))
+
+    levels = {each["code"]: each["log_level"] for each in log.events if "code" in each}
+    assert levels == {
+        "secret_missing": LogLevel.error,
+        "certificate_expired": LogLevel.warn,
+        "certificate_not_covering": LogLevel.warn,
+    }
+
+
+def test_a_problem_of_a_file_is_a_finding_with_file_and_line() -> None:
+    world = World()
+
+    world.says(problems=(PROBLEM,))
+
+    (finding,) = world.controller.findings
+    assert finding.object == ObjectRef("File", "", "/m/web.yaml")
+    assert finding.message == "/m/web.yaml:3: is no YAML"
+    assert finding.reason is FINDINGS["file_unreadable"]
+    assert finding.consequence == "what it said before stays"
+
+
+def test_a_problem_of_an_object_names_it_and_its_field() -> None:
+    about = ObjectRef("Service", "default", "web")
+
+    finding = finding_of(attrs.evolve(PROBLEM, ref=about, path="spec.ports", message="is no list"))
+
+    assert finding.object == about
+    assert finding.message == "/m/web.yaml:3: spec.ports: is no list"
