@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from twisted.application.service import IServiceCollection, MultiService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.logger import ILogObserver, Logger
 
 from fsm_twisted.admin.health import admin_site
@@ -31,6 +31,9 @@ from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.settings import Settings
 from fsm_twisted.snapshot.model import CertificateEntry, Snapshot
 from fsm_twisted.sources.manifests import ManifestSource, SourceError
+from fsm_twisted.workers.cpus import usable_cpus
+from fsm_twisted.workers.parent import Fleet
+from fsm_twisted.workers.plan import Plan
 from fsm_twisted.workers.road import DataRoad, Front, make_tls
 
 _log = Logger()
@@ -60,8 +63,8 @@ class Serving(Protocol):
     def cut(self) -> None:
         """Abort what is still under way."""
 
-    def stop(self) -> Deferred[None] | None:
-        """End at once."""
+    def stop(self) -> Deferred[None]:
+        """End at once; fires when nothing is left, and never fails."""
 
 
 class IngressService(MultiService):
@@ -139,12 +142,7 @@ class IngressService(MultiService):
         """Compile the first snapshot, then accept."""
         super().startService()
         raise_descriptor_limit()
-        self._serving = DataRoad(
-            self._reactor,
-            self._options,
-            self._fronts,
-            make_tls(self._default_certificate, self._fronts),
-        )
+        self._serving = self._make_serving()
         self._serving.start()
         try:
             self._source.start()
@@ -163,6 +161,15 @@ class IngressService(MultiService):
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
+
+    def _make_serving(self) -> Serving:
+        settings, fronts, default = self._settings, self._fronts, self._default_certificate
+        workers = usable_cpus() if settings.workers is None else settings.workers
+        if not workers:
+            return DataRoad(self._reactor, self._options, fronts, make_tls(default, fronts))
+        level = settings.log_level.value
+        plan = Plan.for_workers(workers, self._options, fronts, default, level)
+        return Fleet(self._reactor, workers, plan, fronts)
 
     def _listen_admin(self) -> None:
         sock = self._admin
@@ -213,8 +220,7 @@ class IngressService(MultiService):
     def stopService(self) -> Any:
         """Stop following changes; connections end with the process."""
         self._source.stop()
-        self._serving.stop()
-        return super().stopService()
+        return gatherResults([self._serving.stop(), maybeDeferred(super().stopService)])
 
 
 def assemble(

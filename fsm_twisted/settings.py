@@ -21,6 +21,7 @@ from fsm_twisted.proxy.options import Network, PlainHttp
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _LONGEST_SECONDS = 7 * 86400
 _LAST_PORT = 65535
+_MOST_WORKERS = 256
 
 
 class SettingsError(Exception):
@@ -106,11 +107,12 @@ def _switch(text: str) -> bool:
     return text == "on"
 
 
-def _workers(text: str) -> int:
-    if text != "0":
-        msg = "more than one process comes with a later release"
-        raise ValueError(msg)
-    return 0
+def _workers(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not re.fullmatch(r"[0-9]{1,4}", text) or int(text) > _MOST_WORKERS:
+        raise ValueError
+    return int(text)
 
 
 def _port(text: str) -> int:
@@ -345,8 +347,8 @@ OPTIONS: tuple[Option, ...] = (
         "Process",
         "0",
         _workers,
-        "0",
-        "Worker processes; 0 does everything in one process.",
+        "a number up to 256; auto: one for each usable processor; 0: all in one process",
+        "Processes that serve clients; auto obeys CPU affinity and the cgroup's quota.",
     ),
     Option(
         "log-level",
@@ -391,7 +393,7 @@ class Settings:
     body_limit: int
     max_connections: int
     max_connections_per_client: int
-    workers: int
+    workers: int | None
     log_level: LogLevelName
 
 

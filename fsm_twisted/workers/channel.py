@@ -32,6 +32,8 @@ class Kind(IntEnum):
     """A snapshot or its changes, as `snapshot.wire` writes them."""
     DRAIN = 2
     """Accept no more, finish what runs, end."""
+    CUT = 3
+    """Abort what runs, end."""
 
     READY = 16
     """The worker runs; its process id in decimal."""
@@ -152,6 +154,9 @@ class Channel(Descriptor):
     def input_ended(self) -> None:
         """Close: nobody half-closes a channel."""
         self.close()
+
+    def output_ended(self) -> None:
+        """Wait for the other side, which may still say something, after `finish`."""
 
     def closed(self) -> None:
         """Tell that it is over."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 from OpenSSL import SSL
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from fsm_twisted.net.addresses import ListenAddress
@@ -79,7 +80,6 @@ class DataRoad:
         self._fronts = fronts
         self._tls = tls
         self._listeners: list[Listener] = []
-        self._ended = False
         self._sweep = Sweep(reactor, time.monotonic)
         self.plane = DataPlane(
             reactor,
@@ -129,9 +129,10 @@ class DataRoad:
         _log.warn("drain timeout: {n} connections cut", n=len(self.plane.connections))
         self.plane.cut()
 
-    def stop(self) -> None:
-        """End; connections end with the process."""
+    def stop(self) -> Deferred[None]:
+        """End; connections end with the process, so nothing is waited for."""
         self._sweep.stop()
+        return succeed(None)
 
 
 def request_ids() -> Callable[[], bytes]:

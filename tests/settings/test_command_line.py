@@ -29,7 +29,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     ("arguments", "line"),
     [
         (("--htp", "tcp:1"), "fsm-ingress: unknown option --htp; did you mean --http?"),
-        (("--workers",), "fsm-ingress: --workers needs a value; accepted: 0"),
+        (("--head-limit",), "fsm-ingress: --head-limit needs a value; accepted: 1k to 1m"),
         (
             ("--https-redirect-port", "http"),
             "fsm-ingress: --https-redirect-port: 'http' is not accepted; accepted: a port",

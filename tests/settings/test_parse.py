@@ -52,6 +52,8 @@ READ: tuple[tuple[str, str, Any], ...] = (
     ("max-connections", "1000", 1000),
     ("max-connections-per-client", "0", 0),
     ("workers", "0", 0),
+    ("workers", "4", 4),
+    ("workers", "auto", None),
     ("log-level", "warn", LogLevelName.WARN),
 )
 REFUSED = (
@@ -82,7 +84,8 @@ REFUSED = (
     ("head-fields-limit", "0"),
     ("body-limit", "-1"),
     ("body-limit", "1t"),
-    ("workers", "4"),
+    ("workers", "257"),
+    ("workers", "-1"),
     ("log-level", "verbose"),
 )
 

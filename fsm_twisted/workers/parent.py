@@ -1,0 +1,224 @@
+"""The fleet: the data road in worker processes, kept alive and up to date by the master."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from fsm_twisted.snapshot.model import Snapshot
+from fsm_twisted.workers.channel import Kind
+from fsm_twisted.workers.plan import Plan
+from fsm_twisted.workers.post import Encoder, Patience, Post, Receivers
+from fsm_twisted.workers.road import Front
+from fsm_twisted.workers.spawn import NurseryProcess
+
+_log = Logger()
+
+OBEY_SECONDS = 2.0
+_NO_RECEIVERS: Receivers = {}
+
+
+class Fleet:
+    """
+    Keeps so many workers, each on the newest snapshot, and a nursery that forks them.
+
+    A worker that dies is replaced; a nursery that dies is rebuilt, while its workers go on. The
+    end of this process ends them all, because their channels end.
+
+    Args:
+        reactor: The master's.
+        workers: How many, at least 1.
+        plan: What they obey.
+        fronts: The sockets of the plan; closed when the program drains.
+        receivers: Take what workers report, by kind, with the worker's number.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        workers: int,
+        plan: Plan,
+        fronts: Sequence[Front],
+        receivers: Receivers = _NO_RECEIVERS,
+    ) -> None:
+        self._reactor = reactor
+        self._plan = plan
+        self._fronts = fronts
+        self._nursery: NurseryProcess | None = None
+        self._nursery_began = 0.0
+        self._patience = Patience()
+        self._is_ending = False
+        self._have_all_served = False
+        self._gone: list[Callable[[], None]] = []
+        self._waiting: list[tuple[int, Deferred[None]]] = []
+        encoder = Encoder()
+        self._posts = tuple(
+            Post(reactor, number, encoder, self._acknowledged, self._vacated, receivers)
+            for number in range(1, workers + 1)
+        )
+
+    def start(self) -> None:
+        """Start the nursery and have all workers forked."""
+        self._start_nursery()
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Have *snapshot* served by every worker, from now on."""
+        for post in self._posts:
+            post.publish(snapshot)
+
+    def missing(self) -> str:
+        """
+        Say what is missing until every worker serves a snapshot; ``""`` when nothing is.
+
+        After that one serving worker is enough: the others are being replaced.
+        """
+        serving = sum(post.serving is not None for post in self._posts)
+        if serving and self._have_all_served:
+            return ""
+        return f"{serving} of {len(self._posts)} workers serve"
+
+    def when_served(self, generation: int) -> Deferred[None]:
+        """
+        Wait until every worker serves *generation* or a later one.
+
+        Returns:
+            Fires at once when that is so already; it never fails. Cancelling it ends the wait
+            with `CancelledError`.
+        """
+        waiting: Deferred[None] = Deferred(self._forget)
+        self._waiting.append((generation, waiting))
+        self._tell_served()
+        return waiting
+
+    def _forget(self, waiting: Deferred[None]) -> None:
+        self._waiting = [each for each in self._waiting if each[1] is not waiting]
+
+    def _acknowledged(self) -> None:
+        self._have_all_served |= all(post.serving is not None for post in self._posts)
+        self._tell_served()
+
+    def _tell_served(self) -> None:
+        served = [post.serving.generation for post in self._posts if post.serving is not None]
+        if len(served) < len(self._posts) or not self._waiting:
+            return
+        slowest = min(served)
+        ready = [each for generation, each in self._waiting if generation <= slowest]
+        self._waiting = [each for each in self._waiting if each[0] > slowest]
+        for each in ready:
+            each.callback(None)
+
+    # Supervision
+
+    def _start_nursery(self) -> None:
+        if self._is_ending:
+            return
+        self._nursery_began = time.monotonic()
+        try:
+            self._nursery = NurseryProcess.start(self._reactor, self._plan, self._nursery_lost)
+        except OSError as error:
+            _log.error("the nursery cannot be started: {why}", why=error.strerror)
+            self._nursery_lost()
+            return
+        for post in self._posts:
+            self._fork(post)
+
+    def _nursery_lost(self) -> None:
+        self._nursery = None
+        if self._is_ending:
+            return
+        delay = self._patience.delay(time.monotonic() - self._nursery_began)
+        _log.warn("the nursery has died; a new one starts in {seconds} s", seconds=delay)
+        self._reactor.callLater(delay, self._start_nursery)
+
+    def _fork(self, post: Post) -> None:
+        # Without a nursery the post waits for the next one.
+        if self._nursery is None or post.is_held or self._is_ending:
+            return
+        try:
+            ours, its = socket.socketpair()
+        except OSError as error:
+            _log.error("no channel for a worker: {why}", why=error.strerror)
+            self._reactor.callLater(1, self._fork, post)
+            return
+        ours.setblocking(False)  # noqa: FBT003
+        post.take(ours, time.monotonic())
+        with its:
+            self._nursery.fork(post.number, its)
+
+    def _vacated(self, post: Post) -> None:
+        if not self._is_ending:
+            delay = post.patience.delay(time.monotonic() - post.began_seconds)
+            _log.warn(
+                "worker {number} has died; the next one starts in {seconds} s",
+                number=post.number,
+                seconds=delay,
+            )
+            self._reactor.callLater(delay, self._fork, post)
+        elif not self._held():
+            for call in self._gone:
+                self._reactor.callLater(0, call)
+            self._gone = []
+
+    def _held(self) -> tuple[Post, ...]:
+        return tuple(post for post in self._posts if post.is_held)
+
+    # The end
+
+    def drain(self, drained: Callable[[], None]) -> None:
+        """Accept no more, finish what runs; *drained* is called when every worker has ended."""
+        self._begin_end()
+        for post in self._posts:
+            post.tell(Kind.DRAIN)
+        self._when_gone(drained)
+
+    def cut(self) -> None:
+        """Abort what is still under way."""
+        for post in self._posts:
+            post.tell(Kind.CUT)
+
+    def stop(self) -> Deferred[None]:
+        """
+        End every worker at once.
+
+        Returns:
+            Fires when they have ended, `OBEY_SECONDS` later at most: those that do not obey are
+            killed. It never fails.
+        """
+        self._begin_end()
+        ended: Deferred[None] = Deferred()
+        killing = self._reactor.callLater(OBEY_SECONDS, self._kill)
+
+        def finished() -> None:
+            if killing.active():
+                killing.cancel()
+            ended.callback(None)
+
+        for post in self._posts:
+            post.end()
+        self._when_gone(finished)
+        return ended
+
+    def _begin_end(self) -> None:
+        self._is_ending = True
+        # Nobody but workers may hold the listening sockets now, or the kernel goes on accepting.
+        if self._nursery is not None:
+            self._nursery.close()
+            self._nursery = None
+        for front in self._fronts:
+            front.sock.close()
+
+    def _when_gone(self, call: Callable[[], None]) -> None:
+        if self._held():
+            self._gone.append(call)
+        else:
+            call()
+
+    def _kill(self) -> None:
+        for post in self._held():
+            _log.error("worker {number} does not end; it is killed", number=post.number)
+            post.kill()

@@ -1,0 +1,184 @@
+"""One post of the fleet: a worker holds it until it dies, then another one takes it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import attrs
+from twisted.logger import Logger
+
+from fsm_twisted.snapshot import wire
+from fsm_twisted.snapshot.model import Snapshot
+from fsm_twisted.workers.channel import REPORT_LIMIT_BYTES, Channel, Kind
+from fsm_twisted.workers.log_events import tell
+
+_log = Logger()
+
+SETTLED_SECONDS = 10.0
+REAP_SECONDS = 1.0
+_FIRST_DELAY_SECONDS = 0.25
+_LONGEST_DELAY_SECONDS = 30.0
+_REMEMBERED_DELTAS = 4
+
+Receivers = Mapping[Kind, Callable[[int, bytes], None]]
+
+
+@attrs.define
+class Patience:
+    """How long to wait before something that has died is started again, in seconds."""
+
+    _quick_deaths: int = 0
+
+    def delay(self, lived_seconds: float) -> float:
+        """Return 0 for the first death, then twice as long for each one that follows at once."""
+        self._quick_deaths = 0 if lived_seconds >= SETTLED_SECONDS else self._quick_deaths + 1
+        if self._quick_deaths <= 1:
+            return 0.0
+        doubled = _FIRST_DELAY_SECONDS * 2.0 ** min(self._quick_deaths - 2, 10)
+        return min(doubled, _LONGEST_DELAY_SECONDS)
+
+
+class Encoder:
+    """Writes snapshots for all posts, each only once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int | None, int], bytes] = {}
+
+    def encode(self, base: Snapshot | None, snapshot: Snapshot) -> bytes:
+        """Write what leads from *base* (None: nothing) to *snapshot*."""
+        key = (None if base is None else base.generation, snapshot.generation)
+        data = self._known.get(key)
+        if data is None:
+            if len(self._known) >= _REMEMBERED_DELTAS:
+                del self._known[next(iter(self._known))]
+            if base is None:
+                data = wire.encode_full(snapshot)
+            else:
+                data = wire.encode_delta(base, snapshot)
+            self._known[key] = data
+        return data
+
+
+class Post:
+    """
+    The master's side of one worker.
+
+    At most one snapshot is under way: what comes meanwhile is sent as one change when the worker
+    has acknowledged it, so no queue grows and a slow worker keeps nobody waiting.
+
+    Args:
+        loop: The reactor.
+        number: From 1 on.
+        encoder: Shared by all posts.
+        acknowledged: Called when the worker serves another generation.
+        vacated: Called when the worker has gone.
+        receivers: Take the messages that are not about snapshots.
+    """
+
+    def __init__(
+        self,
+        loop: Any,
+        number: int,
+        encoder: Encoder,
+        acknowledged: Callable[[], None],
+        vacated: Callable[[Post], None],
+        receivers: Receivers,
+    ) -> None:
+        self._loop = loop
+        self.number = number
+        self.patience = Patience()
+        self.serving: Snapshot | None = None
+        self.began_seconds = 0.0
+        self.pid = 0
+        self._sent: Snapshot | None = None
+        self._wanted: Snapshot | None = None
+        self._channel: Channel | None = None
+        self._encoder = encoder
+        self._acknowledged = acknowledged
+        self._vacated = vacated
+        self._receivers = {Kind.LOG: tell, **receivers}
+
+    @property
+    def is_held(self) -> bool:
+        """Whether there is a worker, however young."""
+        return self._channel is not None
+
+    def take(self, sock: socket.socket, now: float) -> None:
+        """
+        Begin with a new worker.
+
+        Args:
+            sock: Our end of its channel, non-blocking.
+            now: Monotonic, in seconds.
+        """
+        self.began_seconds = now
+        self._channel = Channel(self._loop, sock, self._received, self._ended, REPORT_LIMIT_BYTES)
+        self._advance()
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Have *snapshot* served, by this worker and the ones to come."""
+        self._wanted = snapshot
+        self._advance()
+
+    def tell(self, kind: Kind) -> None:
+        """Send a message without content."""
+        if self._channel is not None:
+            self._channel.send(kind)
+
+    def end(self) -> None:
+        """Ask the worker to end at once: the channel ends."""
+        if self._channel is not None:
+            self._channel.finish()
+
+    def kill(self) -> None:
+        """End a worker that does not obey."""
+        # While its channel is open the process is there, so the number is still its own.
+        if self._channel is not None and self.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def _advance(self) -> None:
+        wanted = self._wanted
+        if self._channel is None or wanted is None or self._sent is not self.serving:
+            return
+        if wanted is not self.serving:
+            self._channel.send(Kind.SNAPSHOT, self._encoder.encode(self.serving, wanted))
+            self._sent = wanted
+
+    def _received(self, kind: Kind, payload: bytes) -> None:
+        try:
+            if kind is Kind.READY:
+                self.pid = int(payload)
+            elif kind is Kind.ACKNOWLEDGED:
+                self._confirm(int(payload))
+            else:
+                self._receivers[kind](self.number, payload)
+        except (ValueError, TypeError, LookupError):
+            _log.failure("worker {number} talks nonsense", number=self.number)
+            self.kill()
+
+    def _confirm(self, generation: int) -> None:
+        if self._sent is None or self._sent.generation != generation:
+            msg = f"generation {generation} was not sent"
+            raise ValueError(msg)
+        self.serving = self._sent
+        self._acknowledged()
+        self._advance()
+
+    def _ended(self) -> None:
+        self._channel = self._sent = self.serving = None
+        if self.pid:
+            # A worker whose nursery has died belongs to process 1, which in a container is us.
+            self._loop.callLater(REAP_SECONDS, _reap, self.pid)
+            self.pid = 0
+        self._vacated(self)
+
+
+def _reap(pid: int) -> None:
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
