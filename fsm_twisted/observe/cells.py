@@ -7,10 +7,16 @@ A cell is made once for each (Ingress, Service) and found without a look-up; ren
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from typing import Final
 
 # Of ingress-nginx (Prometheus' default), in seconds; a value over the last counts as "+Inf".
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+METHODS: Final[Mapping[bytes, str]] = {
+    method.encode("ascii"): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+}
+OTHER: Final = b"OTHER"  # stands for every other method: clients may think up as many as they like
 
 
 class Histogram:
@@ -34,33 +40,55 @@ class UpstreamCells:
 
     ``requests`` is keyed by method and first digit of the status. ``duration`` is from the head
     of the request to the end of the answer, ``upstream`` the part of it between sending the
-    request and the end of the answer. Bytes are those of messages as clients see them.
+    request and the end of the answer. ``local_seconds`` is the part of ``duration`` that belongs
+    to answers of our own. Bytes are those of messages as clients see them.
     """
 
-    __slots__ = ("bytes_in", "bytes_out", "duration", "requests", "retries", "upstream")
+    __slots__ = (
+        "bytes_in",
+        "bytes_out",
+        "duration",
+        "local_seconds",
+        "requests",
+        "retries",
+        "upstream",
+    )
 
     def __init__(self) -> None:
         self.requests: dict[tuple[bytes, int], int] = {}
         self.duration = Histogram()
         self.upstream = Histogram()
+        self.local_seconds = 0.0
         self.retries = 0
         self.bytes_in = 0
         self.bytes_out = 0
 
+    @property
+    def overhead_seconds(self) -> float:
+        """Time of requests with an answer of an endpoint before the endpoint had them."""
+        return self.duration.seconds - self.upstream.seconds - self.local_seconds
+
     def count(self, method: bytes, status_class: int, seconds: float) -> None:
         """Count an exchange that has ended with an answer of our own."""
-        key = (method, status_class)
-        self.requests[key] = self.requests.get(key, 0) + 1
+        self._count_request(method, status_class)
         self.duration.observe(seconds)
+        self.local_seconds += seconds
 
     def observe(self, method: bytes, status_class: int, seconds: float, upstream: float) -> None:
         """Count an exchange that has ended with an answer of the endpoint."""
         key = (method, status_class)
         requests = self.requests
-        requests[key] = requests.get(key, 0) + 1
+        if key in requests:
+            requests[key] += 1
+        else:
+            self._count_request(method, status_class)
         histogram = self.duration
         histogram.counts[bisect_left(SECONDS, seconds)] += 1
         histogram.seconds += seconds
         histogram = self.upstream
         histogram.counts[bisect_left(SECONDS, upstream)] += 1
         histogram.seconds += upstream
+
+    def _count_request(self, method: bytes, status_class: int) -> None:
+        key = (method if method in METHODS else OTHER, status_class)
+        self.requests[key] = self.requests.get(key, 0) + 1

@@ -13,11 +13,13 @@ from typing import Final
 import attrs
 
 from fsm_twisted.observe.cells import SECONDS
-from fsm_twisted.observe.report import Durations, Report, UpstreamCounts, UpstreamKey
+from fsm_twisted.observe.report import Durations, Number, Report, UpstreamCounts, UpstreamKey
 
 PREFIX: Final = "fsm_ingress_"
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
-_ROWS_PER_PIECE: Final = 100
+# More (Ingress, Service) pairs than these get no series: a million of them is enough to scrape.
+MOST_UPSTREAMS: Final = 20_000
+_ROWS_PER_PIECE: Final = 200
 
 
 @attrs.frozen
@@ -39,12 +41,17 @@ FAMILIES: Final = tuple(
             "histogram",
             "From the request sent to the endpoint to its answer's end.",
         ),
-        ("overhead_seconds_total", "counter", "Time of requests that no endpoint had them."),
         ("retries_total", "counter", "Requests sent to an endpoint again."),
         ("request_bytes_total", "counter", "Bytes of requests as forwarded."),
         ("response_bytes_total", "counter", "Bytes of answers as sent to clients."),
+        (
+            "overhead_seconds_total",
+            "counter",
+            "Time of answered requests before their endpoint had them.",
+        ),
         ("replies_total", "counter", "Answers of the proxy itself by reason code."),
         ("connections_accepted_total", "counter", "Client connections served."),
+        ("connections_refused_total", "counter", "Client connections closed unserved, by reason."),
         ("connections", "gauge", "Client connections open."),
         ("tls_handshakes_total", "counter", "TLS handshakes with clients by result."),
         ("ejections_total", "counter", "Endpoints left out for failing again and again."),
@@ -54,14 +61,19 @@ FAMILIES: Final = tuple(
         ("snapshot_generation", "gauge", "Number of the configuration being served."),
         ("snapshot_age_seconds", "gauge", "Time since that configuration was compiled."),
         ("findings", "gauge", "Problems of objects by reason code."),
-        ("certificate_expiry_seconds", "gauge", "End of a certificate's time, Unix time."),
+        (
+            "certificate_expiry_seconds",
+            "gauge",
+            "End of a certificate's time, Unix time.",
+        ),
         ("workers", "gauge", "Processes that serve."),
+        ("series_dropped", "gauge", "Series left out because there are too many."),
         ("build_info", "gauge", "Version, always 1."),
     )
 )
 _BY_NAME: Final[Mapping[str, Family]] = {family.name: family for family in FAMILIES}
 
-Value = int | float
+Upstreams = Mapping[UpstreamKey, UpstreamCounts]
 Rows = Callable[[UpstreamKey, UpstreamCounts], Iterator[str]]
 
 
@@ -78,7 +90,7 @@ def series(name: str, **labels: str) -> str:
     return f"{name}{{{inner}}}"
 
 
-def render(report: Report, own: Mapping[str, Value]) -> Iterator[str]:
+def render(report: Report, own: Mapping[str, Number]) -> Iterator[str]:
     """
     Render the metrics in pieces.
 
@@ -86,8 +98,10 @@ def render(report: Report, own: Mapping[str, Value]) -> Iterator[str]:
         report: The sum over all processes, without deleted Ingresses.
         own: Further series of the master, by name as `series` makes it.
     """
+    shown, dropped = _shown(report.upstreams)
     for family, rows in _UPSTREAM_ROWS.items():
-        yield from _upstream_family(family, rows, report)
+        yield from _upstream_family(family, rows, shown)
+    own = {**own, "series_dropped": dropped}
     plain: dict[str, list[str]] = {}
     for name, number in sorted({**report.counters, **report.gauges, **own}.items()):
         plain.setdefault(name.partition("{")[0], []).append(f"{PREFIX}{name} {_number(number)}\n")
@@ -96,11 +110,25 @@ def render(report: Report, own: Mapping[str, Value]) -> Iterator[str]:
         yield from _pieces(iter(lines))
 
 
-def _upstream_family(name: str, rows: Rows, report: Report) -> Iterator[str]:
+def _shown(upstreams: Upstreams) -> tuple[Upstreams, int]:
+    """Return the upstreams that get series, and how many series the others would have."""
+    if len(upstreams) <= MOST_UPSTREAMS:
+        return upstreams, 0
+    # In the order of their names, so that the same ones stay from one scrape to the next.
+    keys = sorted(upstreams)
+    dropped = sum(series_of(upstreams[key]) for key in keys[MOST_UPSTREAMS:])
+    return {key: upstreams[key] for key in keys[:MOST_UPSTREAMS]}, dropped
+
+
+def series_of(counts: UpstreamCounts) -> int:
+    """Return how many series one (Ingress, Service) has."""
+    histogram = len(SECONDS) + 3  # "+Inf", sum and count
+    return len(counts.requests) + 2 * histogram + 3
+
+
+def _upstream_family(name: str, rows: Rows, upstreams: Upstreams) -> Iterator[str]:
     yield _heading(name)
-    yield from _pieces(
-        line for key, counts in report.upstreams.items() for line in rows(key, counts)
-    )
+    yield from _pieces(line for key, counts in upstreams.items() for line in rows(key, counts))
 
 
 def _heading(name: str) -> str:
@@ -119,8 +147,14 @@ def _pieces(lines: Iterator[str]) -> Iterator[str]:
         yield "".join(piece)
 
 
-def _number(value: Value) -> str:
-    return str(value) if isinstance(value, int) else repr(value)
+def _number(value: Number) -> str:
+    """
+    Write a number; a fraction as microseconds.
+
+    Sums of floats differ in their last digit by the order of the summands. A counter that falls
+    by so little would be taken for one that has begun again at zero.
+    """
+    return str(value) if isinstance(value, int) else f"{value:.6f}"
 
 
 def _labels(key: UpstreamKey) -> str:
@@ -143,14 +177,14 @@ def _histogram(
         for bound, number in zip((*map(str, SECONDS), "+Inf"), durations.counts, strict=True):
             total += number
             yield f'{PREFIX}{name}_bucket{{{labels},le="{bound}"}} {total}\n'
-        yield f"{PREFIX}{name}_sum{{{labels}}} {durations.seconds!r}\n"
+        yield f"{PREFIX}{name}_sum{{{labels}}} {_number(durations.seconds)}\n"
         yield f"{PREFIX}{name}_count{{{labels}}} {total}\n"
 
     return rows
 
 
 def _single(
-    name: str, part: Callable[[UpstreamCounts], Value]
+    name: str, part: Callable[[UpstreamCounts], Number]
 ) -> Callable[[UpstreamKey, UpstreamCounts], Iterator[str]]:
     def rows(key: UpstreamKey, counts: UpstreamCounts) -> Iterator[str]:
         yield f"{PREFIX}{name}{{{_labels(key)}}} {_number(part(counts))}\n"
@@ -162,9 +196,6 @@ _UPSTREAM_ROWS: Final[Mapping[str, Rows]] = {
     "requests_total": _requests,
     "request_duration_seconds": _histogram("request_duration_seconds", lambda c: c.duration),
     "response_duration_seconds": _histogram("response_duration_seconds", lambda c: c.upstream),
-    "overhead_seconds_total": _single(
-        "overhead_seconds_total", lambda c: max(c.duration.seconds - c.upstream.seconds, 0.0)
-    ),
     "retries_total": _single("retries_total", lambda c: c.retries),
     "request_bytes_total": _single("request_bytes_total", lambda c: c.bytes_in),
     "response_bytes_total": _single("response_bytes_total", lambda c: c.bytes_out),

@@ -16,6 +16,8 @@ import attrs
 from fsm_twisted.observe.cells import SECONDS, UpstreamCells
 
 _Key = TypeVar("_Key")
+Number = int | float
+_Number = TypeVar("_Number", int, Number)
 
 UpstreamKey = tuple[str, str, str]
 """Namespace, Ingress and Service: what series are labelled with."""
@@ -54,13 +56,12 @@ class UpstreamCounts:
 
     @classmethod
     def of(cls, cells: UpstreamCells) -> Self:
-        """Copy *cells*; methods that are no usual ones are counted as ``OTHER``."""
-        requests: dict[tuple[str, int], int] = {}
-        for (method, status_class), number in cells.requests.items():
-            key = (METHODS.get(method, "OTHER"), status_class)
-            requests[key] = requests.get(key, 0) + number
+        """Copy *cells*."""
         return cls(
-            requests,
+            {
+                (method.decode("ascii"), digit): number
+                for (method, digit), number in cells.requests.items()
+            },
             Durations(tuple(cells.duration.counts), cells.duration.seconds),
             Durations(tuple(cells.upstream.counts), cells.upstream.seconds),
             cells.retries,
@@ -80,11 +81,6 @@ class UpstreamCounts:
         )
 
 
-METHODS: Final[Mapping[bytes, str]] = {
-    method.encode("ascii"): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-}
-
-
 @attrs.frozen
 class Report:
     """
@@ -96,7 +92,7 @@ class Report:
     """
 
     upstreams: Mapping[UpstreamKey, UpstreamCounts] = attrs.field(factory=dict)
-    counters: Mapping[str, int] = attrs.field(factory=dict)
+    counters: Mapping[str, Number] = attrs.field(factory=dict)
     gauges: Mapping[str, int] = attrs.field(factory=dict)
 
     def plus(self, other: Report) -> Report:
@@ -162,7 +158,7 @@ def _counts(row: list[Any]) -> UpstreamCounts:
     )
 
 
-def _added(one: Mapping[_Key, int], other: Mapping[_Key, int]) -> Mapping[_Key, int]:
+def _added(one: Mapping[_Key, _Number], other: Mapping[_Key, _Number]) -> Mapping[_Key, _Number]:
     total = dict(one)
     for key, number in other.items():
         total[key] = total.get(key, 0) + number

@@ -231,6 +231,7 @@ class RunTime:
         self._upstreams: dict[UpstreamId, UpstreamState] = {}
         self._endpoints: dict[EndpointKey, EndpointState] = {}
         self._past_ejections = 0
+        self._past_overhead_seconds = 0.0
         self.activate(EMPTY)
 
     def activate(self, snapshot: Snapshot) -> None:
@@ -249,6 +250,8 @@ class RunTime:
         gone = self._endpoints.keys() - endpoints.keys()
         retired = [self._endpoints[key] for key in gone]
         self._past_ejections += sum(each.ejections for each in retired)
+        for deleted in self._upstreams.keys() - upstreams.keys():
+            self._past_overhead_seconds += self._upstreams[deleted].cells.overhead_seconds
         self._upstreams, self._endpoints = upstreams, endpoints
         self._regroup()
         for state in retired:
@@ -282,6 +285,13 @@ class RunTime:
     def ejections(self) -> int:
         """How often an endpoint has been left out since the start."""
         return self._past_ejections + sum(each.ejections for each in self._endpoints.values())
+
+    @property
+    def overhead_seconds(self) -> float:
+        """Time of requests since the start before an endpoint had them."""
+        return self._past_overhead_seconds + sum(
+            each.cells.overhead_seconds for each in self._upstreams.values()
+        )
 
     def _upstream(
         self, upstream: Upstream, endpoints: dict[EndpointKey, EndpointState]
