@@ -44,6 +44,10 @@ class Program:
         """What its ready lines say: kind and address."""
         return LISTENING.findall(self.log)
 
+    @property
+    def is_ready(self) -> bool:
+        return "admin" in dict(self.listening) and self.ask("/readyz") == (200, b"ok\n")
+
     def port(self, kind: str) -> int:
         """Return the port of the first listener of a kind."""
         return next(int(address.split(":")[1]) for each, address in self.listening if each == kind)
@@ -80,7 +84,7 @@ def command(folder: Path, *options: str, twistd: tuple[str, ...] = ()) -> list[s
 
 @contextlib.contextmanager
 def running(folder: Path, *options: str, twistd: tuple[str, ...] = ()) -> Iterator[Program]:
-    """Run the program in the foreground until it listens, and then for a while."""
+    """Run the program in the foreground until it is ready, and then for a while."""
     log_path = folder / "stderr"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
@@ -88,10 +92,7 @@ def running(folder: Path, *options: str, twistd: tuple[str, ...] = ()) -> Iterat
         )
     program = Program(process, log_path)
     try:
-        until(
-            lambda: "admin" in dict(program.listening) or process.poll() is not None,
-            lambda: program.log,
-        )
+        until(lambda: program.is_ready or process.poll() is not None, lambda: program.log)
         assert process.poll() is None, program.log
         yield program
     finally:
