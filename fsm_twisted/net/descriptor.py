@@ -365,6 +365,9 @@ class Descriptor:
     def close(self) -> None:
         """Close now, politely for TLS; what waits is lost."""
         if not self.is_closed:
+            if self._out is None and not self._finishing:
+                with suppress(BlockingIOError):
+                    self._stream.end_output()
             self.connectionLost(main.CONNECTION_DONE)
 
     def abort(self) -> None:
