@@ -272,9 +272,8 @@ class Downstream(Descriptor):
     def exchange_ended(self, *, ends: bool) -> None:
         """Go on to the next request, or end the connection."""
         self.exchange = None
-        if ends or (self._input_has_ended and not self._input):
-            self._ends_after_reply = True
-            self.finish()
+        if ends or self._is_over():
+            self._end()
             return
         self.deadline = self.plane.seconds() + self.plane.options.idle_seconds
         if self._input:
@@ -283,14 +282,25 @@ class Downstream(Descriptor):
             self._is_between = not self._heads.pending
         self._read_on()
 
+    def _is_over(self) -> bool:
+        """Whether no request is here, nor is one to come; when draining, none is."""
+        if self._input:
+            return False
+        return self._input_has_ended or (self.plane.is_draining and not self._heads.pending)
+
+    def _end(self) -> None:
+        self._ends_after_reply = True
+        self._is_between = False
+        self.finish()
+
     def _read_on(self) -> None:
         """Want more input, unless a request is being served or there will be none."""
         if self.exchange is not None or self._ends_after_reply:
             return
-        if self.is_full and (self._input or not self._input_has_ended):
+        if self._is_over():
+            self._end()
+        elif self.is_full:
             self.pauseProducing()  # answers that nobody reads may not pile up
-        elif self._input_has_ended:
-            self.finish()
         else:
             self.resumeProducing()
 
@@ -334,9 +344,11 @@ class Downstream(Descriptor):
             self.close()
 
     def drain(self) -> None:
-        """End the connection as soon as it is idle."""
-        if self.is_idle and not self.has_output and not self._lingers:
-            self.finish()
+        """End the connection as soon as it is idle; a request that has arrived is served."""
+        if self.is_idle and not self._lingers:
+            self._read_pending()
+        if self.is_idle and not self._lingers and not self.has_output:
+            self.close()
 
     def closed(self) -> None:
         """Tell whoever is on the other side, once."""
