@@ -14,7 +14,7 @@ from OpenSSL import SSL
 from fsm_twisted.message.proxy_protocol import ProxyHeader, ProxyHeaderError
 from fsm_twisted.net.descriptor import PlainStream
 from fsm_twisted.net.proxy_header import ProxyHeaderReading
-from fsm_twisted.net.tls import Handshake
+from fsm_twisted.net.tls import Handshake, HandshakeResult, TlsStream
 from fsm_twisted.proxy.client import Networks, Peer, make_peer
 from fsm_twisted.proxy.places import Refusal
 
@@ -45,15 +45,18 @@ class Entrance:
             address: Of the peer, as ``socket.accept`` tells it.
         """
         plane, places = self._plane, self._places
-        if places.are_full and not plane.release_descriptor():
-            self._refuse(sock, Refusal.MAX_CONNECTIONS)
-            return
+        tells = plane.options.proxy_protocol
         peer = self._own_peer(sock, address)
-        if not plane.options.proxy_protocol:
-            places.enter()
-            self._admit(sock, peer)
-        elif not peer.is_trusted:
+        if tells and not peer.is_trusted:
             self._refuse(sock, Refusal.PROXY_UNTRUSTED)
+        elif not tells and self._has_too_many(peer):
+            self._refuse(sock, Refusal.MAX_PER_CLIENT)
+        # Nobody is asked to make room for one of those above.
+        elif places.are_full and not plane.release_descriptor():
+            self._refuse(sock, Refusal.MAX_CONNECTIONS)
+        elif not tells:
+            places.enter()
+            self._let_in(sock, peer)
         else:
             places.enter()
             ProxyHeaderReading(
@@ -61,7 +64,7 @@ class Entrance:
                 plane.sweep,
                 sock,
                 plane.options.header_seconds,
-                lambda header: self._admit(sock, self._told_peer(header, peer)),
+                lambda header: self._has_told(sock, self._told_peer(header, peer)),
                 self._has_no_header,
             )
 
@@ -97,13 +100,20 @@ class Entrance:
         late = Refusal.PROXY_HEADER_LATE
         self._places.refuse(late if why is None else Refusal.PROXY_HEADER_BAD)
 
-    def _admit(self, sock: socket.socket, peer: Peer) -> None:
-        """Let a connection that has entered go on, if its client has not too many."""
-        plane, places = self._plane, self._places
-        if not peer.is_trusted and places.is_too_many(peer.address):
-            places.leave()
+    def _has_too_many(self, peer: Peer) -> bool:
+        # A trusted proxy brings the connections of many clients.
+        return not peer.is_trusted and self._places.is_too_many(peer.address)
+
+    def _has_told(self, sock: socket.socket, peer: Peer) -> None:
+        """Let a connection go on whose client the header has told."""
+        if self._has_too_many(peer):
+            self._places.leave()
             self._refuse(sock, Refusal.MAX_PER_CLIENT)
-            return
+        else:
+            self._let_in(sock, peer)
+
+    def _let_in(self, sock: socket.socket, peer: Peer) -> None:
+        plane, places = self._plane, self._places
         places.settle(peer.address)
         if self._context is None:
             plane.serve(sock, PlainStream(sock), peer)
@@ -114,9 +124,17 @@ class Entrance:
             self._context,
             sock,
             plane.options.header_seconds,
-            lambda stream: plane.serve(sock, stream, peer),
-            lost=lambda: places.rise(peer.address),
+            lambda stream: self._secured(sock, stream, peer),
+            lost=lambda result: self._not_secured(peer, result),
         )
+
+    def _secured(self, sock: socket.socket, stream: TlsStream, peer: Peer) -> None:
+        self._plane.handshakes[HandshakeResult.DONE.value] += 1
+        self._plane.serve(sock, stream, peer)
+
+    def _not_secured(self, peer: Peer, result: HandshakeResult) -> None:
+        self._plane.handshakes[result.value] += 1
+        self._places.rise(peer.address)
 
     def _refuse(self, sock: socket.socket, refusal: Refusal) -> None:
         sock.close()

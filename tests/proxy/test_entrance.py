@@ -181,6 +181,19 @@ def test_over_the_limit_with_nobody_idle_the_new_connection_is_closed() -> None:
         assert not one.arrive(STRANGER).is_turned_away
 
 
+def test_nobody_has_to_make_room_for_one_that_is_turned_away() -> None:
+    with house(max_connections=2, max_connections_per_client=1) as one:
+        idle = [one.arrive(STRANGER), one.arrive("203.0.113.10")]
+
+        assert one.arrive(STRANGER).is_turned_away
+        assert not any(each.is_turned_away for each in idle)
+    with house(max_connections=1, proxy_protocol=True) as one:
+        told_one = one.arrive(PROXY, told("1.1.1.1"))
+
+        assert one.arrive(STRANGER).is_turned_away
+        assert not told_one.is_turned_away
+
+
 def test_a_handshake_and_a_header_that_are_under_way_take_a_place() -> None:
     with house(CONTEXT, max_connections=1) as one:
         assert not one.arrive(STRANGER).is_turned_away
