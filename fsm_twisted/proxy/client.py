@@ -30,7 +30,9 @@ Networks = tuple[Network, ...]
 VIA = b"Via: 1.1 fsm\r\n"
 _ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _PROTO = re.compile(rb"https?")
-_PORT = re.compile(rb"[0-9]{1,5}")
+_PORT = re.compile(
+    rb"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+)
 _HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
 _WEB: Final = (b"http", b"https")
 # Where one of these is, Forwarded is not consulted: a proxy speaks one language, and the other

@@ -156,6 +156,19 @@ def test_what_is_no_node_has_no_address(node: bytes) -> None:
     assert node_address(node) is None
 
 
+@pytest.mark.parametrize(
+    ("said", "is_a_port"),
+    [
+        *((port, True) for port in (b"1", b"9999", b"60000", b"65535")),
+        *((other, False) for other in (b"", b"0", b"080", b"65536", b"99999")),
+    ],
+)
+def test_a_claimed_port_is_one(said: bytes, is_a_port: bool) -> None:  # noqa: FBT001  a column
+    port = told(believed((b"X-Forwarded-Port", said)))["X-Forwarded-Port"]
+
+    assert port == (said.decode() if is_a_port else "8000")
+
+
 # Whom to believe
 
 
