@@ -12,7 +12,7 @@ from fsm_twisted.compiler.classes import our_ingresses
 from fsm_twisted.compiler.findings import Finding, FindingBook, in_order
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.compiler.routes import IngressPlan, plan_ingress
-from fsm_twisted.compiler.tls import settle_tls
+from fsm_twisted.compiler.tls import CertificateTime, settle_tls
 from fsm_twisted.compiler.upstreams import BackendResolver
 from fsm_twisted.objects.inventory import Inventory
 from fsm_twisted.snapshot.identity import UpstreamId
@@ -21,10 +21,15 @@ from fsm_twisted.snapshot.model import Route, Snapshot, Upstream, VirtualHost
 
 @attrs.frozen
 class Compiled:
-    """The snapshot, and what is wrong with the objects (ordered by object, code and message)."""
+    """
+    The snapshot, and what people want to know of the objects.
+
+    ``findings`` are ordered by object, code and message; ``certificates`` by Secret.
+    """
 
     snapshot: Snapshot
     findings: tuple[Finding, ...]
+    certificates: tuple[CertificateTime, ...]
 
 
 def compile_snapshot(
@@ -58,7 +63,7 @@ def compile_snapshot(
         defaults.overall,
     )
     found = [finding for plan in plans for finding in plan.findings]
-    return Compiled(snapshot, in_order([*found, *book.findings()]))
+    return Compiled(snapshot, in_order([*found, *book.findings()]), tls.times)
 
 
 def _named_upstreams(

@@ -26,11 +26,24 @@ _HOSTS_SHOWN: Final = 3
 
 
 @attrs.frozen
+class CertificateTime:
+    """Until when the certificate of a Secret is valid (aware, UTC)."""
+
+    secret: ObjectRef
+    not_after: datetime
+
+
+@attrs.frozen
 class TLSTables:
-    """The certificates by server name pattern, and all TLS hosts, with and without one."""
+    """
+    The certificates by server name pattern, and all TLS hosts, with and without one.
+
+    ``times`` are those of every usable Secret that ``spec.tls`` names, ordered by Secret.
+    """
 
     certificates: Mapping[str, CertificateEntry]
     hosts: frozenset[str]
+    times: tuple[CertificateTime, ...]
 
 
 @attrs.frozen
@@ -63,11 +76,14 @@ def settle_tls(
     certificates: dict[str, CertificateEntry] = {}
     owners: dict[str, str] = {}
     hosts: set[str] = set()
+    times: dict[ObjectRef, CertificateTime] = {}
     for entry in _entries(ingresses, book):
         hosts.update(entry.hosts)
         certificate = _certificate(entry, inventory, book)
         if certificate is None:
             continue
+        secret = ObjectRef("Secret", entry.ref.namespace, entry.secret_name)
+        times[secret] = CertificateTime(secret, certificate.not_after)
         _note_doubts(entry, certificate, now, book)
         for host in entry.hosts:
             served = certificates.setdefault(host, certificate.entry)
@@ -76,7 +92,11 @@ def settle_tls(
                 what = f"host {host} already has another certificate, from {owner}"
                 served_by = "that certificate answers for the host"
                 book.note(entry.ref, "certificate_lost", entry.field, what, served_by)
-    return TLSTables(dict(sorted(certificates.items())), frozenset(hosts))
+    return TLSTables(
+        dict(sorted(certificates.items())),
+        frozenset(hosts),
+        tuple(times[secret] for secret in sorted(times)),
+    )
 
 
 def _entries(ingresses: Iterable[Ingress], book: FindingBook) -> Iterator[_Entry]:

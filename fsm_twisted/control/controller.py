@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from fsm_twisted.compiler.compile import compile_snapshot
 from fsm_twisted.compiler.findings import Finding
 from fsm_twisted.compiler.options import CompilerOptions
+from fsm_twisted.compiler.tls import CertificateTime
 from fsm_twisted.objects.inventory import Inventory
 from fsm_twisted.objects.model import ObjectRef
 from fsm_twisted.snapshot.model import EMPTY, Snapshot
@@ -28,6 +29,12 @@ class Controller:
         options: The compiler's.
         publish: Takes each new snapshot; called only when something in it has changed.
         now: The time, aware, for certificates that expire.
+
+    Attributes:
+        snapshot: The newest one.
+        findings: What is wrong with the contents now.
+        certificates: Until when the certificates in use are valid.
+        changed_at: When the snapshot was compiled; None before the first one.
     """
 
     def __init__(
@@ -41,6 +48,15 @@ class Controller:
         self._now = now
         self.snapshot = EMPTY
         self.findings: tuple[Finding, ...] = ()
+        self.certificates: tuple[CertificateTime, ...] = ()
+        self.changed_at: datetime | None = None
+
+    @property
+    def age_seconds(self) -> float:
+        """Time since the snapshot was compiled, never below 0."""
+        if self.changed_at is None:
+            return 0.0
+        return max((self._now() - self.changed_at).total_seconds(), 0.0)
 
     def contents_changed(self, contents: Contents) -> None:
         """Compile *contents* and publish the snapshot, if it says anything new."""
@@ -53,9 +69,11 @@ class Controller:
         )
         found = tuple(finding_of(problem) for problem in contents.problems)
         self._tell(found + compiled.findings)
+        self.certificates = compiled.certificates
         if generation and compiled.snapshot == self.snapshot:
             return
         self.snapshot = attrs.evolve(compiled.snapshot, generation=generation + 1)
+        self.changed_at = self._now()
         self._publish(self.snapshot)
         _log.info(
             "generation {generation}: {hosts} hosts, {upstreams} upstreams, {findings} findings",

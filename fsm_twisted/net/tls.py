@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any
+from enum import Enum
+from typing import Any, Final
 
 from OpenSSL import SSL, crypto
 from twisted.internet import main
@@ -187,6 +188,49 @@ class Certificates:
                 connection.set_context(context)
 
 
+class HandshakeResult(Enum):
+    """How a handshake has ended; the values are labels of metrics."""
+
+    DONE = "ok"
+    TIMEOUT = "timeout"
+    CLIENT_GONE = "client_gone"
+    CLIENT_REFUSED = "client_refused"
+    NOT_TLS = "not_tls"
+    NO_COMMON_VERSION = "no_common_version"
+    NO_COMMON_CIPHER = "no_common_cipher"
+    NO_COMMON_PROTOCOL = "no_common_protocol"
+    OTHER = "other"
+
+
+# By words of OpenSSL's reasons: a client chooses among its hundreds of errors, a label has few.
+_RESULTS: Final = {
+    "http request": HandshakeResult.NOT_TLS,
+    "https proxy request": HandshakeResult.NOT_TLS,
+    "wrong version number": HandshakeResult.NOT_TLS,
+    "packet length too long": HandshakeResult.NOT_TLS,
+    "unsupported protocol": HandshakeResult.NO_COMMON_VERSION,
+    "version too low": HandshakeResult.NO_COMMON_VERSION,
+    "no shared cipher": HandshakeResult.NO_COMMON_CIPHER,
+    "no suitable signature algorithm": HandshakeResult.NO_COMMON_CIPHER,
+    "no suitable key share": HandshakeResult.NO_COMMON_CIPHER,
+    "no application protocol": HandshakeResult.NO_COMMON_PROTOCOL,
+    "unexpected eof while reading": HandshakeResult.CLIENT_GONE,
+}
+
+
+def handshake_result(error: SSL.Error) -> HandshakeResult:
+    """Sort OpenSSL's *error* into the few kinds that are counted."""
+    if isinstance(error, SSL.SysCallError | SSL.ZeroReturnError):
+        return HandshakeResult.CLIENT_GONE
+    reasons = [str(entry[-1]) for entry in error.args[0]] if error.args else []
+    for reason in reasons:
+        if reason in _RESULTS:
+            return _RESULTS[reason]
+        if " alert " in reason:  # "sslv3 alert certificate unknown": the client has sent it
+            return HandshakeResult.CLIENT_REFUSED
+    return HandshakeResult.OTHER
+
+
 class Handshake:
     """
     A server-side TLS handshake on the reactor; afterwards the socket belongs to someone else.
@@ -197,7 +241,7 @@ class Handshake:
         context: The listener's front context.
         sock: A new connection, non-blocking.
         done: Called with the stream when the handshake has succeeded.
-        lost: Called once, with the socket closed, when it has not.
+        lost: Called once, with the socket closed, when it has not: with the reason.
     """
 
     __slots__ = (
@@ -207,6 +251,7 @@ class Handshake:
         "_is_open",
         "_loop",
         "_lost",
+        "_result",
         "_socket",
         "_sweep",
         "_writing",
@@ -225,7 +270,7 @@ class Handshake:
         seconds: float,
         done: Callable[[TlsStream], None],
         *,
-        lost: Callable[[], None] = lambda: None,
+        lost: Callable[[HandshakeResult], None] = lambda _: None,
     ) -> None:
         self._loop = loop
         self._sweep = sweep
@@ -235,6 +280,7 @@ class Handshake:
         self._connection.set_accept_state()
         self._done = done
         self._lost = lost
+        self._result = HandshakeResult.CLIENT_GONE
         self._writing = False
         self._is_open = True
         self.deadline = sweep.seconds() + seconds
@@ -262,7 +308,8 @@ class Handshake:
         except SSL.WantWriteError:
             self._want_write(wanted=True)
             return None
-        except SSL.Error:
+        except SSL.Error as error:
+            self._result = handshake_result(error)
             return main.CONNECTION_LOST
         self._release()
         self._done(TlsStream(self._connection, self._socket))
@@ -283,6 +330,7 @@ class Handshake:
 
     def expired(self) -> None:
         """Give up a client that does not finish its handshake."""
+        self._result = HandshakeResult.TIMEOUT
         self.connectionLost(main.CONNECTION_LOST)
 
     def connectionLost(self, reason: object) -> None:
@@ -290,6 +338,6 @@ class Handshake:
         if self._is_open:
             self._release()
             self._socket.close()
-            self._lost()
+            self._lost(self._result)
 
     readConnectionLost = writeConnectionLost = connectionLost

@@ -13,15 +13,18 @@ from typing import Any
 import attrs
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from fsm_twisted.net.addresses import ListenAddress
 from fsm_twisted.net.listener import Listener
 from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.net.tls import Certificates
+from fsm_twisted.observe.report import Report
 from fsm_twisted.proxy.entrance import Entrance
 from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.proxy.plane import DataPlane
+from fsm_twisted.proxy.telemetry import reports_of
 from fsm_twisted.snapshot.model import CertificateEntry, Snapshot
 
 _log = Logger()
@@ -111,6 +114,22 @@ class DataRoad:
             )
             listener.start()
             self._listeners.append(listener)
+
+    def report(self) -> Deferred[Report]:
+        """
+        Copy what has been counted, a piece a turn.
+
+        Returns:
+            Fires with the report, never before this method returns; does not fail.
+        """
+        return Deferred.fromCoroutine(self._report())
+
+    async def _report(self) -> Report:
+        total = Report()
+        for piece in reports_of(self.plane):
+            await deferLater(self._reactor, 0)
+            total = total.plus(piece)
+        return total
 
     def missing(self) -> str:
         """Say what is missing until the newest snapshot is served; ``""`` when nothing is."""
