@@ -34,6 +34,8 @@ class Kind(IntEnum):
     """Accept no more, finish what runs, end."""
     CUT = 3
     """Abort what runs, end."""
+    COUNT = 4
+    """Say what has been counted: the question's number in decimal."""
 
     READY = 16
     """The worker runs; its process id in decimal."""
@@ -42,7 +44,7 @@ class Kind(IntEnum):
     LOG = 18
     """A log event, see `workers.log_events`."""
     METRICS = 19
-    """Counters and histograms, as `observe` writes them."""
+    """A piece of a report, as `observe` writes it, or the number of the question: its end."""
     RECORDS = 20
     """A batch of the access log, as `observe` writes it."""
 

@@ -19,6 +19,7 @@ from fsm_twisted.net.reactor import install
 from fsm_twisted.snapshot import wire
 from fsm_twisted.snapshot.model import Snapshot
 from fsm_twisted.workers.channel import SNAPSHOT_LIMIT_BYTES, Channel, Kind
+from fsm_twisted.workers.counts import Teller
 from fsm_twisted.workers.log_events import Forwarder
 from fsm_twisted.workers.plan import Plan
 from fsm_twisted.workers.road import DataRoad, Front, TlsFronts
@@ -43,6 +44,7 @@ class Worker:
         self._snapshot: Snapshot | None = None
         self._has_ended = False
         self.channel = Channel(reactor, sock, self._received, self._ended, SNAPSHOT_LIMIT_BYTES)
+        self._teller = Teller(reactor, self.channel, road.plane)
         forwarder = Forwarder(log_level, lambda data: self.channel.offer(Kind.LOG, data))
         globalLogBeginner.beginLoggingTo([forwarder], discardBuffer=True, redirectStandardIO=False)
 
@@ -57,6 +59,8 @@ class Worker:
                 self._apply(payload)
             case Kind.DRAIN:
                 self._road.drain(self.channel.finish)
+            case Kind.COUNT:
+                self._teller.ask(payload)
             case Kind.CUT:
                 self._road.cut()
                 self.channel.finish()

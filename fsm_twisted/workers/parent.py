@@ -10,8 +10,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from fsm_twisted.observe.report import Report
 from fsm_twisted.snapshot.model import Snapshot
 from fsm_twisted.workers.channel import Kind
+from fsm_twisted.workers.counts import Counts
 from fsm_twisted.workers.plan import Plan
 from fsm_twisted.workers.post import Encoder, Patience, Post, Receivers
 from fsm_twisted.workers.road import Front
@@ -57,10 +59,13 @@ class Fleet:
         self._gone: list[Callable[[], None]] = []
         self._waiting: list[tuple[int, Deferred[None]]] = []
         encoder = Encoder()
+        self._counts = Counts(reactor)
+        receivers = {Kind.METRICS: self._counts.received, **receivers}
         self._posts = tuple(
             Post(reactor, number, encoder, self._acknowledged, self._vacated, receivers)
             for number in range(1, workers + 1)
         )
+        self._counts.watch(self._posts)
 
     def start(self) -> None:
         """Start the nursery and have all workers forked."""
@@ -77,10 +82,24 @@ class Fleet:
 
         After that one serving worker is enough: the others are being replaced.
         """
-        serving = sum(post.serving is not None for post in self._posts)
+        serving = self.serving
         if serving and self._have_all_served:
             return ""
         return f"{serving} of {len(self._posts)} workers serve"
+
+    def report(self) -> Deferred[Report]:
+        """
+        Add up what all workers have counted, see `Counts.report`.
+
+        Returns:
+            Fires with the sum, within seconds; does not fail.
+        """
+        return self._counts.report()
+
+    @property
+    def serving(self) -> int:
+        """How many workers serve a snapshot."""
+        return sum(post.serving is not None for post in self._posts)
 
     def when_served(self, generation: int) -> Deferred[None]:
         """
@@ -151,6 +170,7 @@ class Fleet:
             self._nursery.fork(post.number, its)
 
     def _vacated(self, post: Post) -> None:
+        self._counts.gone(post.number)
         if not self._is_ending:
             delay = post.patience.delay(time.monotonic() - post.began_seconds)
             _log.warn(

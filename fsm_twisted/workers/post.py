@@ -125,10 +125,10 @@ class Post:
         self._wanted = snapshot
         self._advance()
 
-    def tell(self, kind: Kind) -> None:
-        """Send a message without content."""
+    def tell(self, kind: Kind, payload: bytes = b"") -> None:
+        """Send a message."""
         if self._channel is not None:
-            self._channel.send(kind)
+            self._channel.send(kind, payload)
 
     def end(self) -> None:
         """Ask the worker to end at once: the channel ends."""

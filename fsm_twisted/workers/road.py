@@ -131,6 +131,11 @@ class DataRoad:
             total = total.plus(piece)
         return total
 
+    @property
+    def serving(self) -> int:
+        """One: this process."""
+        return 1
+
     def missing(self) -> str:
         """Say what is missing until the newest snapshot is served; ``""`` when nothing is."""
         return ""

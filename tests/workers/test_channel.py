@@ -35,9 +35,7 @@ def test_messages_arrive_whole_and_in_order_however_the_stream_is_cut(
     reader = FrameReader(LIMIT)
 
     arrived = [
-        message
-        for begin, end in pairwise(places)
-        for message in reader.feed(stream[begin:end])
+        message for begin, end in pairwise(places) for message in reader.feed(stream[begin:end])
     ]
 
     assert arrived == sent
