@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fsm_twisted.http1.grammar import HeadLimits, parse_request_head, parse_response_head
-from fsm_twisted.http1.special import ORDINARY, REQUEST_NAMES, RESPONSE_NAMES
+from fsm_twisted.http1.special import ORDINARY, REQUEST_NAMES
 from fsm_twisted.http1.usual import (
     USUAL_REQUEST,
     USUAL_RESPONSE,
@@ -18,6 +18,7 @@ from fsm_twisted.http1.usual import (
     usual_answer,
 )
 from fsm_twisted.message.authority import AuthorityError, parse_authority
+from fsm_twisted.message.fields import PROTECTED
 from fsm_twisted.message.framing import NO_BODY, Sized
 from tests.http1 import strategies as make
 
@@ -61,17 +62,15 @@ _status_line = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
-@given(data=st.one_of(_head(_request_line), make.request()))
-@example(data=b"GET / HTTP/1.1\r\nA: b\r\nhost:a\r\nConnection: keep-alive\r\nB:c\r\n\r\n")
-def test_a_usual_request_is_what_the_strict_parser_finds(data: bytes) -> None:
+def check_request(data: bytes) -> bool:
+    """Return whether the head is usual; if so, it is what the strict parser finds."""
     found = USUAL_REQUEST.fullmatch(data)
     if found is None or may_have_dots(found[2]) or is_unusual_size(data, len(data), LIMITS):
-        return
+        return False
     try:
         authority = parse_authority(found[3])
     except AuthorityError:
-        return
+        return False
 
     head = parse_request_head(data, LIMITS)
 
@@ -84,34 +83,113 @@ def test_a_usual_request_is_what_the_strict_parser_finds(data: bytes) -> None:
     assert passed.count(b"\r\n") == len(head.fields) + 3
     assert all(REQUEST_NAMES[name] == ORDINARY for name, _ in head.fields)
     assert parse_request_head(passed, LIMITS) == head
+    return True
+
+
+def check_response(data: bytes) -> bool:
+    """Return whether the answer is usual; if so, it is what the strict parser finds."""
+    own = b"X-Own: 1\r\n"
+    answer = usual_answer(data, LIMITS, own, own)
+    if answer is None:
+        return False
+    head, empty, payload = data.partition(b"\r\n\r\n")
+    written, _, passed = answer.partition(b"\r\n\r\n")
+
+    meant = parse_response_head(head + empty, b"GET", LIMITS)
+    again = parse_response_head(written + empty, b"GET", LIMITS)
+
+    assert (meant.framing, meant.persistent, meant.minor) == (Sized(len(payload)), True, 1)
+    assert passed == payload
+    assert tuple(f for f in again.fields if f[0] != b"X-Own") == meant.fields
+    assert (again.status, again.reason, again.framing) == (
+        meant.status,
+        meant.reason,
+        meant.framing,
+    )
+    # Nothing that is for this hop went on.
+    own_lines = sum(name == b"X-Own" for name, _ in again.fields)
+    assert written.count(b"\r\n") == len(meant.fields) + 1 + own_lines
+    return True
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
-@given(
-    head=st.one_of(_head(_status_line), make.response()),
-    body=st.sampled_from([b"", b"hello", b"x"]),
-)
-@example(head=b"HTTP/1.1 200\r\nContent-Length:5\r\nConnection: keep-alive\r\n\r\n", body=b"hello")
-@example(
-    head=b"HTTP/1.1 200\r\nConnection: keep-alive\r\nContent-Length: 0\r\nA: b\r\n\r\n", body=b""
-)
+@given(data=st.one_of(_head(_request_line), make.request()))
+def test_a_usual_request_is_what_the_strict_parser_finds(data: bytes) -> None:
+    check_request(data)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(head=st.one_of(_head(_status_line), make.response()), body=st.sampled_from([b"", b"hello"]))
 def test_a_usual_response_is_what_the_strict_parser_finds(head: bytes, body: bytes) -> None:
-    own = b"X-Own: 1\r\n"
-    answer = usual_answer(head + body, LIMITS, own, own)
-    if answer is None:
-        return
-    block = head[: head.index(b"\r\n\r\n") + 4]
-    payload = (head + body)[len(block) :]
+    check_response(head + body)
 
-    meant = parse_response_head(block, b"GET", LIMITS)
-    written = parse_response_head(answer[: answer.index(b"\r\n\r\n") + 4], b"GET", LIMITS)
 
-    assert (meant.framing, meant.persistent, meant.minor) == (Sized(len(payload)), True, 1)
-    assert answer.endswith(b"\r\n\r\n" + payload)
-    assert b"onnection" not in answer.partition(b"\r\n\r\n")[0].replace(b"Connections", b"")
-    assert all(RESPONSE_NAMES[name] == ORDINARY for name, _ in written.fields)
-    assert tuple(f for f in written.fields if f[0] != b"X-Own") == meant.fields
-    assert (written.status, written.reason) == (meant.status, meant.reason)
+_SPECIAL = sorted(
+    PROTECTED | {b"proxy", b"x-forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x_real_ip"}
+)
+_SPELLINGS = (bytes.lower, bytes.title, bytes.upper)
+
+
+@pytest.mark.parametrize("name", _SPECIAL)
+def test_a_name_with_a_meaning_is_not_usual_anywhere_in_a_head(name: bytes) -> None:
+    for spelt in (spelling(name) for spelling in _SPELLINGS):
+        for value in (b"x", b"5", b"0", b"close", b"keep-alive", b"websocket", b"100-continue"):
+            line = b"%b: %b\r\n" % (spelt, value)
+            length = b"Content-Length: 5\r\n"
+            check_request(b"GET / HTTP/1.1\r\n%bHost: a\r\n\r\n" % line)
+            check_request(b"GET / HTTP/1.1\r\nHost: a\r\n%b\r\n" % line)
+            check_response(b"HTTP/1.1 200 OK\r\n%b%b\r\nhello" % (line, length))
+            check_response(b"HTTP/1.1 200 OK\r\n%b%b\r\nhello" % (length, line))
+            check_response(b"HTTP/1.1 200 OK\r\n%b%b%b\r\nhello" % (line, length, line))
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_any_byte_in_any_place_is_usual_only_if_it_is_strictly_right(byte: int) -> None:
+    odd = bytes([byte])
+    usual = check_request(b"GET /a%bb HTTP/1.1\r\nHost: a\r\n\r\n" % odd)
+    assert usual is (0x21 <= byte <= 0x7E and odd not in b"#%")
+    check_request(b"G%bET / HTTP/1.1\r\nHost: a\r\n\r\n" % odd)
+    check_request(b"GET / HTTP/1.1\r\nHost: a%bb\r\n\r\n" % odd)
+    check_request(b"GET / HTTP/1.1\r\nHost: a\r\nX: y%bz\r\n\r\n" % odd)
+    check_request(b"GET / HTTP/1.1\r\nHost: a\r\nX%bY: z\r\n\r\n" % odd)
+    check_request(b"GET / HTTP/1.1\r\nHost: a%b\r\n\r\n" % odd)
+    check_request(b"GET / HTTP/1.1\r\nX-Real%bIP: 1\r\nHost: a\r\n\r\n" % odd)
+    check_response(b"HTTP/1.1 200 O%bK\r\nContent-Length: 5\r\n\r\nhello" % odd)
+    check_response(b"HTTP/1.1 200 OK\r\nX%bY: z\r\nContent-Length: 5\r\n\r\nhello" % odd)
+    check_response(b"HTTP/1.1 200 OK\r\nX: y%bz\r\nContent-Length: 5\r\n\r\nhello" % odd)
+    check_response(b"HTTP/1.1 200 OK\r\nContent-Length: %b5\r\n\r\nhello" % odd)
+    check_response(b"HTTP/1.1 200 OK\r\nContent-Length: 5%b\r\n\r\nhello" % odd)
+
+
+@pytest.mark.parametrize(
+    "target", [b"/.", b"/..", b"/a/../b", b"/%2e", b"/a/.%2E/b", b"/%2e%2e?x"]
+)
+def test_a_target_that_may_have_a_dot_segment_is_not_usual(target: bytes) -> None:
+    assert not check_request(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target)
+
+
+@pytest.mark.parametrize("status", range(600))
+def test_a_status_is_usual_only_if_a_body_follows(status: int) -> None:
+    usual = check_response(b"HTTP/1.1 %03d X\r\nContent-Length: 5\r\n\r\nhello" % status)
+
+    assert not usual or (status >= 200 and status not in (204, 304))
+
+
+@pytest.mark.parametrize("length", range(8))
+def test_an_answer_is_usual_only_if_it_ends_with_the_read(length: int) -> None:
+    usual = check_response(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nhello" % length)
+
+    assert usual is (length == 5)
+
+
+def test_the_ordinary_heads_of_browsers_and_backends_are_usual() -> None:
+    lines = b"Accept: */*\r\nCookie: a=b\r\n"
+    alive = b"Connection: keep-alive\r\n"
+    for first, last in ((b"", b""), (alive, b""), (b"", alive), (lines, alive), (lines, lines)):
+        assert check_request(b"GET /a?b HTTP/1.1\r\nHost: a:80\r\n%b%b\r\n" % (first, last))
+        assert check_response(
+            b"HTTP/1.1 200 OK\r\n%bContent-Length: 5\r\n%b\r\nhello" % (first, last)
+        )
 
 
 _MANY = b"a:\r\n" * 8000
