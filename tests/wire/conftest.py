@@ -40,11 +40,8 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def world(whole_world: World) -> Iterator[World]:
     """Give lanes to one test; its scripts' faults are the test's."""
-    whole_world.used.clear()
     yield whole_world
-    faults = [
-        fault for lane in whole_world.used for backend in lane.backends for fault in backend.stop()
-    ]
+    faults = whole_world.clear()
     assert not faults, faults
 
 

@@ -19,7 +19,7 @@ from tests.strategies.certificates import make_pair
 from tests.wire.harness.backend import Backend
 
 PREFIX = "pipy.ingress.kubernetes.io/"
-SINGLE, DOUBLE = 260, 30
+SINGLE, DOUBLE = 400, 40
 
 
 @attrs.frozen
@@ -76,13 +76,28 @@ class World:
 
     def single(self) -> Lane:
         """Return a lane of one endpoint that nobody has used."""
-        self.used.append(next(self._single))
-        return self.used[-1]
+        return self._take(self._single)
 
     def double(self) -> Lane:
         """Return a lane of two endpoints that nobody has used."""
-        self.used.append(next(self._double))
-        return self.used[-1]
+        return self._take(self._double)
+
+    def _take(self, lanes: Iterator[Lane]) -> Lane:
+        lane = next(lanes, None)
+        assert lane is not None, "more tests than lanes: raise SINGLE or DOUBLE"
+        self.used.append(lane)
+        return lane
+
+    def clear(self) -> list[BaseException]:
+        """End what a test has used; return the faults of its scripts."""
+        lanes, self.used = self.used, []
+        faults = []
+        for lane in lanes:
+            for backend in lane.backends:
+                faults += backend.stop()
+                if lane not in self.named.values():
+                    backend.close()
+        return faults
 
     def by_name(self, host: str) -> Lane:
         """Return a lane with annotations or TLS of its own."""
