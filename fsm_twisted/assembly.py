@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.logger import ILogObserver, Logger
 
 from fsm_twisted.admin.health import admin_site
+from fsm_twisted.admin.metrics import Metrics
 from fsm_twisted.compiler.certificates import (
     CertificateFault,
     parse_certificate,
@@ -27,6 +28,7 @@ from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.controller import Controller
 from fsm_twisted.http1.grammar import HeadLimits
 from fsm_twisted.net.addresses import BindError, bind, bound_address
+from fsm_twisted.observe.report import Report
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.settings import Settings
 from fsm_twisted.snapshot.model import CertificateEntry, Snapshot
@@ -53,6 +55,13 @@ class Serving(Protocol):
 
     def publish(self, snapshot: Snapshot) -> None:
         """Serve *snapshot* from now on."""
+
+    @property
+    def serving(self) -> int:
+        """How many processes serve a snapshot."""
+
+    def report(self) -> Deferred[Report]:
+        """Add up what has been counted; fires soon, and does not fail."""
 
     def missing(self) -> str:
         """Say what is missing until everybody serves a snapshot; ``""`` when nothing is."""
@@ -174,7 +183,9 @@ class IngressService(MultiService):
     def _listen_admin(self) -> None:
         sock = self._admin
         address = bound_address(self._settings.admin, sock)
-        site = admin_site(lambda: self._not_ready or self._serving.missing())
+        serving = self._serving
+        metrics = Metrics(self._reactor, serving.report, self._controller, lambda: serving.serving)
+        site = admin_site(lambda: self._not_ready or serving.missing(), metrics)
         self._reactor.adoptStreamPort(sock.fileno(), sock.family, site)
         sock.close()
         _log.info("listening: admin on {address}", address=str(address))

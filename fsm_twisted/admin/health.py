@@ -26,16 +26,18 @@ class _Check(Resource):
         return reason.encode() + b"\n"
 
 
-def admin_site(not_ready: Callable[[], str]) -> Site:
+def admin_site(not_ready: Callable[[], str], metrics: Resource) -> Site:
     """
     Build the admin port's site.
 
     Args:
         not_ready: Says why the process is not ready, or ``""`` when it is (D10).
+        metrics: Answers ``/metrics``.
     """
     root = Resource()
     root.putChild(b"livez", _Check(lambda: ""))
     root.putChild(b"readyz", _Check(not_ready))
+    root.putChild(b"metrics", metrics)
     site = Site(root)
     site.noisy = False
     return site

@@ -68,6 +68,11 @@ class UpstreamCells:
         """Time of requests with an answer of an endpoint before the endpoint had them."""
         return self.duration.seconds - self.upstream.seconds - self.local_seconds
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing has ever been counted."""
+        return not (self.requests or self.bytes_in or self.retries)
+
     def count(self, method: bytes, status_class: int, seconds: float) -> None:
         """Count an exchange that has ended with an answer of our own."""
         self._count_request(method, status_class)

@@ -28,13 +28,16 @@ def reports_of(plane: DataPlane) -> Iterator[Report]:
     """
     Copy the cells and counters of *plane* in pieces that add up, each well below a millisecond.
 
-    Other things may happen between two pieces: what is counted then may be in or not.
+    Upstreams that have never been used are left out. Other things may happen between two pieces:
+    what is counted then may be in or not.
     """
     yield Report({}, _counters(plane), _gauges(plane))
     states = iter(tuple(plane.runtime.upstreams.items()))
     while piece := tuple(islice(states, UPSTREAMS_PER_PIECE)):
         upstreams: dict[UpstreamKey, UpstreamCounts] = {}
         for key, state in piece:
+            if state.cells.is_untouched:
+                continue
             label = label_of(key)
             counts = UpstreamCounts.of(state.cells)
             known = upstreams.get(label)

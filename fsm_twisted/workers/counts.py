@@ -21,6 +21,8 @@ from fsm_twisted.proxy.telemetry import reports_of
 from fsm_twisted.workers.channel import Channel, Kind
 
 ANSWER_SECONDS: Final = 2.0
+# What a worker that is killed has counted since the last question is lost.
+QUESTION_SECONDS: Final = 10.0
 
 
 class Teller:
@@ -95,6 +97,7 @@ class Counts:
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._posts: tuple[Asked, ...] = ()
+        self._next: Any = None
         self._question = 0
         self._coming: dict[int, list[Report]] = {}
         self._newest: dict[int, list[Report]] = {}
@@ -102,17 +105,27 @@ class Counts:
         self._waits: list[_Wait] = []
 
     def watch(self, posts: Iterable[Asked]) -> None:
-        """Ask these from now on."""
+        """Ask these from now on, every `QUESTION_SECONDS` and when somebody wants to know."""
         self._posts = tuple(posts)
+        self._next = self._reactor.callLater(QUESTION_SECONDS, self._ask_again)
+
+    def end(self) -> None:
+        """Ask no more by ourselves."""
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+
+    def _ask_again(self) -> None:
+        self._put_question()
+        self._next = self._reactor.callLater(QUESTION_SECONDS, self._ask_again)
 
     def report(self) -> Deferred[Report]:
         """
         Ask every worker.
 
         Returns:
-            Fires with the sum, never before this method returns, and `ANSWER_SECONDS` later at
-            most: what a worker has told before stands for one that is silent. It does not fail.
-            Cancelling it ends the wait with `CancelledError`.
+            Fires with the sum, little more than `ANSWER_SECONDS` later at most: what a worker
+            has told before stands for one that is silent. It does not fail. Cancelling it ends
+            the wait with `CancelledError`.
         """
         return Deferred.fromCoroutine(self._report())
 
@@ -125,16 +138,20 @@ class Counts:
         return total
 
     def _ask(self) -> Deferred[None]:
-        self._question += 1
-        held = [post for post in self._posts if post.is_held]
-        for post in held:
-            post.tell(Kind.COUNT, b"%d" % self._question)
-        wait = _Wait(self._question, {post.number for post in held}, Deferred(self._forget))
+        asked = {post.number for post in self._put_question()}
+        wait = _Wait(self._question, asked, Deferred(self._forget))
         self._waits.append(wait)
         limit = self._reactor.callLater(ANSWER_SECONDS, self._end, wait)
         wait.answer.addBoth(_passing(limit))
         self._settle()
         return wait.answer
+
+    def _put_question(self) -> list[Asked]:
+        self._question += 1
+        held = [post for post in self._posts if post.is_held]
+        for post in held:
+            post.tell(Kind.COUNT, b"%d" % self._question)
+        return held
 
     def received(self, number: int, payload: bytes) -> None:
         """

@@ -225,6 +225,7 @@ class Fleet:
 
     def _begin_end(self) -> None:
         self._is_ending = True
+        self._counts.end()
         # Nobody but workers may hold the listening sockets now, or the kernel goes on accepting.
         if self._nursery is not None:
             self._nursery.close()
