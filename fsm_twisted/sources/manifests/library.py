@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from fsm_twisted.sources.manifests.contents import (
+from fsm_twisted.sources.contents import (
     FILE_UNREADABLE,
     Contents,
     SourceError,

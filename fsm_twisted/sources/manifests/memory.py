@@ -15,7 +15,7 @@ import attrs
 from fsm_twisted.objects.decode import Decoded, decode_object
 from fsm_twisted.objects.model import KubernetesObject, ObjectRef, ref_of
 from fsm_twisted.objects.problem import Problem
-from fsm_twisted.sources.manifests.contents import (
+from fsm_twisted.sources.contents import (
     FILE_UNREADABLE,
     OBJECT_REPEATED,
     Contents,

@@ -11,8 +11,8 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTime
 from twisted.logger import Logger
 
-from fsm_twisted.sources.manifests.coalescer import Coalescer
-from fsm_twisted.sources.manifests.contents import Contents
+from fsm_twisted.sources.coalesce import Coalescer
+from fsm_twisted.sources.contents import Contents
 from fsm_twisted.sources.manifests.documents import LIMIT_BYTES
 from fsm_twisted.sources.manifests.files import Given
 from fsm_twisted.sources.manifests.library import Library, check_paths

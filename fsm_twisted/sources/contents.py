@@ -1,4 +1,4 @@
-"""What a source says of its files: objects, where each comes from, and what is wrong."""
+"""What a source says: objects, where each comes from, and what is wrong."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class SourceProblem:
     """
     One thing that a person should mend.
 
-    ``where`` is ``file:line``, or the file alone; ``path`` is the JSON path inside the object,
-    empty for the whole; ``reason`` is a code of the registry of findings; ``instead`` says what
-    is done as long as it is not mended.
+    ``where`` is ``file:line``, or the file alone, or empty for an object of a cluster; ``path`` is
+    the JSON path inside the object, empty for the whole; ``reason`` is a code of the registry of
+    findings; ``instead`` says what is done as long as it is not mended.
     """
 
     ref: ObjectRef | None
@@ -45,10 +45,11 @@ class SourceProblem:
 @attrs.frozen
 class Contents:
     """
-    Everything that the files say at one moment.
+    Everything that a source says at one moment.
 
-    ``objects`` has no reference twice. ``origins`` is ``file:line`` by reference; an old
-    ``Endpoints`` is there under its own reference and under those of the slices it became.
+    ``objects`` has no reference twice. ``origins`` is ``file:line`` by reference, and empty for a
+    cluster; an old ``Endpoints`` is there under its own reference and under those of the slices
+    it became.
     """
 
     objects: tuple[KubernetesObject, ...] = ()
