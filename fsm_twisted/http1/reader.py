@@ -7,6 +7,7 @@ gives.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from fsm_twisted.http1.body import BodyReader, body_reader
@@ -17,6 +18,7 @@ from fsm_twisted.http1.syntax import DEFAULT_LIMITS, TOKEN, Fault, HeadLimits
 __all__ = ["BodyReader", "HeadReader", "ResponseHeadReader", "body_reader"]
 
 _CR, _LF = b"\r\n"
+_VERSION: Final = re.compile(rb" HTTP/[0-9]\.[0-9]\Z")
 _EMPTY_LINES: Final = 2  # ignored before a request line (RFC 9112 section 2.2)
 
 
@@ -113,6 +115,16 @@ class HeadReader:
         elif end < len(gathered):
             if end == 0 or gathered[end : end + 1] != b" ":
                 raise self._fault("bad_request", "the method is no token")
+            self._check_line(gathered)
+
+    def _check_line(self, gathered: bytearray) -> None:
+        """Refuse a whole first line without a version: its head may never end (HTTP/0.9)."""
+        end = gathered.find(b"\r\n")
+        if end >= 0:
+            if _VERSION.search(gathered, 0, end) is None:
+                raise self._fault("bad_request", "the request line names no version")
+            self._checked = True
+        elif len(gathered) > self._limits.line_bytes:
             self._checked = True
 
 

@@ -219,3 +219,11 @@ def test_a_head_as_long_as_allowed_may_come_in_single_bytes() -> None:
 
     # Some 50 ms. Looking at everything again with each byte would take seconds.
     assert time.process_time() - start < 1
+
+
+def test_a_request_line_without_a_version_is_refused_at_once() -> None:
+    """HTTP/0.9: no head would ever end it (RFC 9112 section 3)."""
+    with pytest.raises(RequestError) as caught:
+        HeadReader().feed(b"GET /\r\n")
+
+    assert caught.value.reason.code == "bad_request"
