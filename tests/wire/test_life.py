@@ -18,6 +18,8 @@ from tests.wire.harness.message import Ended
 from tests.wire.harness.program import Program, command, free_port, is_ready, start
 from tests.wire.test_tunnel import ASK, echo
 
+WORKERS = pytest.mark.parametrize("workers", ["0", "2"])
+
 
 class Download:
     """A backend that sends half of an answer, and the rest when told."""
@@ -51,13 +53,14 @@ def wait_refused(port: int) -> None:
         time.sleep(0.02)
 
 
-def test_a_drain_finishes_what_runs(world: World, tmp_path: Path) -> None:
+@WORKERS
+def test_a_drain_finishes_what_runs(world: World, tmp_path: Path, workers: str) -> None:
     """SIGTERM: downloads finish, idle ones end, keep-alive ones are told, exit 0."""
     download = Download()
     slow, quick = world.single(), world.single()
     slow.backend.serve(download)
     quick.backend.answer(OK)
-    program = start(world.folder, tmp_path / "log")
+    program = start(world.folder, tmp_path / "log", "--workers", workers)
     loading, idle, fresh = (connect(program.http) for _ in range(3))
     secure = connect_tls(program.https, "s.test")
     pending = connect(program.http)
@@ -108,13 +111,15 @@ def test_a_drain_delay_keeps_accepting_but_is_not_ready(world: World, tmp_path: 
         program.process.wait()
 
 
-def test_a_drain_ends_with_its_time(world: World, tmp_path: Path) -> None:
+@WORKERS
+def test_a_drain_ends_with_its_time(world: World, tmp_path: Path, workers: str) -> None:
     """What hangs is cut, and looks cut; the exit code is still 0."""
     download = Download()
     slow, tunnel = world.single(), world.single()
     slow.backend.serve(download)
     tunnel.backend.serve(echo)
-    program = start(world.folder, tmp_path / "log", "--drain-timeout", "1")
+    options = ("--workers", workers, "--drain-timeout", "1")
+    program = start(world.folder, tmp_path / "log", *options)
     clients = [connect(program.http), connect(program.http)]
     try:
         clients[0].send(slow.get())
@@ -136,11 +141,12 @@ def test_a_drain_ends_with_its_time(world: World, tmp_path: Path) -> None:
             client.close()
 
 
-def test_a_second_signal_stops_at_once(world: World, tmp_path: Path) -> None:
+@WORKERS
+def test_a_second_signal_stops_at_once(world: World, tmp_path: Path, workers: str) -> None:
     download = Download()
     lane = world.single()
     lane.backend.serve(download)
-    program = start(world.folder, tmp_path / "log")
+    program = start(world.folder, tmp_path / "log", "--workers", workers)
     client = connect(program.http)
     try:
         client.send(lane.get())

@@ -97,13 +97,19 @@ def command(manifests: Path, *options: str) -> list[str]:
 
 
 def start(manifests: Path, log_path: Path, *options: str, seconds: float = 30.0) -> Program:
-    """Start the program on free ports and wait until it is ready."""
+    """
+    Start the program on free ports and wait until it is ready.
+
+    In one process unless *options* say otherwise: then there is one pool, and one memory.
+    """
     http, https, admin = free_port(), free_port(), free_port()
     listeners = [
         *("--http", f"tcp:{http}:interface=127.0.0.1"),
         *("--https", f"tcp:{https}:interface=127.0.0.1"),
         *("--admin", f"tcp:{admin}:interface=127.0.0.1"),
     ]
+    if "--workers" not in options:
+        listeners += ("--workers", "0")
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             command(manifests, *listeners, *options), stdout=log, stderr=subprocess.STDOUT
