@@ -33,7 +33,7 @@ from fsm_twisted.http1.syntax import (
 )
 from fsm_twisted.message.authority import Authority, AuthorityError, parse_authority
 from fsm_twisted.message.fields import Field
-from fsm_twisted.message.framing import CHUNKED, NO_BODY, Framing, NoBody, Sized
+from fsm_twisted.message.framing import CHUNKED, NO_BODY, Framing, Sized, is_empty
 from fsm_twisted.message.heads import RequestHead
 from fsm_twisted.message.target import Target, TargetError, has_dot_segment, parse_target
 
@@ -194,18 +194,16 @@ def _authority(hosts: tuple[bytes, ...] | None, named: Authority | None, minor: 
 
 
 def _framing(marked: Marked, minor: int) -> Framing:
-    """Decide how the body is delimited (RFC 9112 section 6.3); every fault is refused."""
-    lengths = marked.get(LENGTH)
+    """Decide by the framing fields how the body is delimited (RFC 9112 section 6.3); every fault is refused."""
     if (codings := marked.get(CODING)) is not None:
-        if lengths is not None:
+        if LENGTH in marked:
             raise bad_framing("Transfer-Encoding and Content-Length")
         if minor == 0:
             raise bad_framing("Transfer-Encoding in HTTP/1.0")
         if len(codings) == 1 and codings[0].lower() == b"chunked":
             return CHUNKED
         raise _coding_fault(codings)
-    if lengths is None:
-        return NO_BODY
+    lengths = marked[LENGTH]
     if len(lengths) != 1:
         raise bad_framing("Content-Length is repeated")
     if DIGITS.fullmatch(lengths[0]) is None:
@@ -239,14 +237,10 @@ def _expects_continue(values: tuple[bytes, ...], minor: int, framing: Framing) -
         return False
     if len(values) != 1 or values[0].lower() != b"100-continue":
         raise request_fault("expectation_unknown", "an Expect other than 100-continue")
-    return not _is_empty(framing)
+    return not is_empty(framing)
 
 
 def _upgrade(method: bytes, framing: Framing, values: tuple[bytes, ...]) -> bytes | None:
     """Return ``websocket`` if that is asked for as RFC 6455 section 4.1 wants; others lapse."""
     asked = b"websocket" in (tokens(values) or ())
-    return b"websocket" if asked and method == b"GET" and _is_empty(framing) else None
-
-
-def _is_empty(framing: Framing) -> bool:
-    return isinstance(framing, NoBody) or framing == Sized(0)
+    return b"websocket" if asked and method == b"GET" and is_empty(framing) else None

@@ -14,7 +14,7 @@ def test_names_are_classified_alike_whether_remembered_or_not() -> None:
 
 
 def test_strangers_cannot_make_the_memory_grow_without_bound() -> None:
-    names = SpecialNames(lambda name: len(name))
+    names = SpecialNames(len)
 
     for number in range(5000):
         name = b"x-%d" % number
