@@ -345,7 +345,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "workers",
         "Process",
-        "0",
+        "auto",
         _workers,
         "a number up to 256; auto: one for each usable processor; 0: all in one process",
         "Processes that serve clients; auto obeys CPU affinity and the cgroup's quota.",
