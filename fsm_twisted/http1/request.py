@@ -194,7 +194,7 @@ def _authority(hosts: tuple[bytes, ...] | None, named: Authority | None, minor: 
 
 
 def _framing(marked: Marked, minor: int) -> Framing:
-    """Decide by the framing fields how the body is delimited (RFC 9112 section 6.3); every fault is refused."""
+    """Decide by Content-Length and Transfer-Encoding where the body ends (RFC 9112, 6.3)."""
     if (codings := marked.get(CODING)) is not None:
         if LENGTH in marked:
             raise bad_framing("Transfer-Encoding and Content-Length")
