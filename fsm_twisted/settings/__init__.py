@@ -1,0 +1,16 @@
+"""The options of ``twistd fsm-ingress``: one table, from text to a frozen `Settings`."""
+
+from fsm_twisted.settings.model import Settings
+from fsm_twisted.settings.parse import SettingsError, help_text, parse_settings
+from fsm_twisted.settings.readers import LogLevelName
+from fsm_twisted.settings.table import OPTIONS, Option
+
+__all__ = [
+    "OPTIONS",
+    "LogLevelName",
+    "Option",
+    "Settings",
+    "SettingsError",
+    "help_text",
+    "parse_settings",
+]

@@ -1,0 +1,44 @@
+"""What the operator wants, as one frozen value."""
+
+from __future__ import annotations
+
+import attrs
+
+from fsm_twisted.net.addresses import ListenAddress
+from fsm_twisted.proxy.options import Network, PlainHttp
+from fsm_twisted.settings.readers import LogLevelName
+
+
+@attrs.frozen
+class Settings:
+    """What the operator wants; a field for each option, times in seconds, sizes in bytes."""
+
+    manifests: tuple[str, ...]
+    ingress_class: str
+    controller_name: str
+    http: tuple[ListenAddress, ...]
+    https: tuple[ListenAddress, ...]
+    admin: ListenAddress
+    default_tls_cert: str | None
+    default_tls_key: str | None
+    plain_http_on_tls_hosts: PlainHttp
+    https_redirect_port: int
+    trusted_proxies: tuple[Network, ...]
+    proxy_protocol: bool
+    session_key_file: str | None
+    header_timeout: float
+    body_timeout: float
+    idle_timeout: float
+    connect_timeout: float
+    upstream_timeout: float
+    tunnel_timeout: float
+    drain_delay: float
+    drain_timeout: float
+    request_line_limit: int
+    head_limit: int
+    head_fields_limit: int
+    body_limit: int
+    max_connections: int
+    max_connections_per_client: int
+    workers: int | None
+    log_level: LogLevelName

@@ -1,0 +1,120 @@
+"""Texts of options to values; each raises ValueError for what it does not accept."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from enum import Enum
+
+from fsm_twisted.proxy.options import Network
+
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_LONGEST_SECONDS = 7 * 86400
+_LAST_PORT = 65535
+_MOST_WORKERS = 256
+
+
+class LogLevelName(Enum):
+    """Accepted values of ``--log-level``."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+def read_seconds(text: str) -> float:
+    """Read a time in seconds."""
+    if not re.fullmatch(r"[0-9]{1,7}(?:\.[0-9]{1,3})?s?", text):
+        raise ValueError
+    value = float(text.removesuffix("s"))
+    if value > _LONGEST_SECONDS:
+        raise ValueError
+    return value
+
+
+def read_positive_seconds(text: str) -> float:
+    """Read a time above 0 in seconds."""
+    value = read_seconds(text)
+    if not value:
+        raise ValueError
+    return value
+
+
+def read_size(text: str) -> int:
+    """Read a size in bytes."""
+    match = re.fullmatch(r"([0-9]{1,12})([kmgKMG]?)", text)
+    if match is None:
+        raise ValueError
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def read_head_size(text: str) -> int:
+    """Read a size from 1 KiB to 1 MiB, in bytes."""
+    value = read_size(text)
+    if not 1024 <= value <= 1024**2:  # noqa: PLR2004  stated in the option's text
+        raise ValueError
+    return value
+
+
+def read_count(text: str) -> int:
+    """Read a number above 0."""
+    if not re.fullmatch(r"[1-9][0-9]{0,6}", text):
+        raise ValueError
+    return int(text)
+
+
+def read_most(text: str) -> int:
+    """Read a number, 0 for none."""
+    return 0 if text == "0" else read_count(text)
+
+
+def read_switch(text: str) -> bool:
+    """Read on or off."""
+    if text not in {"on", "off"}:
+        raise ValueError
+    return text == "on"
+
+
+def read_workers(text: str) -> int | None:
+    """Read a number of workers, None for auto."""
+    if text == "auto":
+        return None
+    if not re.fullmatch(r"[0-9]{1,4}", text) or int(text) > _MOST_WORKERS:
+        raise ValueError
+    return int(text)
+
+
+def read_port(text: str) -> int:
+    """Read a TCP port."""
+    value = read_count(text)
+    if value > _LAST_PORT:
+        raise ValueError
+    return value
+
+
+def read_network(text: str) -> Network:
+    """Read an IP network."""
+    return ipaddress.ip_network(text, strict=False)
+
+
+def read_name(text: str) -> str:
+    """Read a DNS name."""
+    if not re.fullmatch(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?", text):
+        raise ValueError
+    return text
+
+
+def read_controller(text: str) -> str:
+    """Read a domain and a name."""
+    if not re.fullmatch(r"[a-z0-9.-]+/[A-Za-z0-9/._-]+", text):
+        raise ValueError
+    return text
+
+
+def read_path(text: str) -> str:
+    """Read a path."""
+    if not text:
+        raise ValueError
+    return text
