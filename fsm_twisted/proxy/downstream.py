@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Input that may wait while a request is being served (pipelining); then the client must wait.
 WAITING_BYTES = 64 * 1024
-LINGER_SECONDS = 5.0
+LINGER_SECONDS = 2.0  # of silence
 LINGER_BYTES = 16 * 1024 * 1024
 
 
@@ -94,6 +94,8 @@ class Downstream(Descriptor):
             self._lingered_bytes += len(data)
             if self._lingered_bytes > LINGER_BYTES:
                 self.close()
+            else:
+                self.deadline = self.plane.seconds() + LINGER_SECONDS
         elif not (self._is_between and self._take_usual(data)):
             self._input = self._input + data if self._input else data
             self._serve()
