@@ -1,9 +1,9 @@
 """
 Write the tables of docs/ that are made from the code.
 
-Run ``python tools/generate_docs.py`` after a change of the annotations, of the reason codes or of
-the options; tests/compiler/test_documentation.py and tests/settings/test_documentation.py fail
-while a table is behind.
+Run ``python tools/generate_docs.py`` after a change of the annotations, the reason codes, the
+options or the metrics; a test_documentation.py (of tests/compiler, tests/settings, tests/observe)
+fails while a table is behind.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from fsm_twisted.compiler.annotations import ANNOTATIONS, LATER, Asked
+from fsm_twisted.net.tls import HandshakeResult
+from fsm_twisted.observe.exposition import FAMILIES, PREFIX
+from fsm_twisted.proxy.places import Refusal
 from fsm_twisted.settings import OPTIONS
 from fsm_twisted.snapshot.reasons import FINDINGS, REPLIES
 
@@ -82,10 +85,32 @@ def options() -> str:
     return "\n".join(f"## {group}\n\n{table(columns, rows)}" for group, rows in groups.items())
 
 
+def metrics() -> str:
+    """Return the series of /metrics."""
+    rows = (
+        (f"`{PREFIX}{each.name}`", each.kind, ", ".join(f"`{n}`" for n in each.labels), each.help)
+        for each in FAMILIES
+    )
+    return table(("name", "type", "labels", "meaning"), rows)
+
+
+def handshake_results() -> str:
+    """Return the values of the label of TLS handshakes."""
+    return ", ".join(f"`{each.value}`" for each in HandshakeResult) + "\n"
+
+
+def refusals() -> str:
+    """Return the values of the label of refused connections."""
+    return table(
+        ("reason", "meaning"), ((f"`{each.name.lower()}`", each.value) for each in Refusal)
+    )
+
+
 TABLES: Final[dict[str, dict[str, Callable[[], str]]]] = {
     "annotations.md": {"annotations": honoured_annotations, "later": later_annotations},
     "reason-codes.md": {"replies": replies, "findings": findings},
     "options.md": {"options": options},
+    "metrics.md": {"metrics": metrics, "results": handshake_results, "refusals": refusals},
 }
 
 

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
@@ -117,7 +118,7 @@ class Metrics(Resource):
             yield text.encode("utf-8", "backslashreplace")
         yield generate_latest(self._registry)
 
-    def _failed(self, request: Request, failure: Any) -> None:
+    def _failed(self, request: Request, failure: Failure) -> None:
         _log.failure("no metrics", failure)
         if request.startedWriting:
             request.loseConnection()  # half of the metrics may not pass for the whole
@@ -135,7 +136,8 @@ class Writer:
     Writes pieces to a request, one a turn, and waits while the other side does not read.
 
     Attributes:
-        done: Fires when the last piece has been handed over; cancelling it ends the writing.
+        done: Fires when the last piece has been handed over, fails when one cannot be made;
+            cancelling it ends the writing.
     """
 
     def __init__(self, reactor: Any, request: Request, pieces: Iterator[bytes]) -> None:
@@ -164,7 +166,12 @@ class Writer:
 
     def _write(self) -> None:
         self._turn = None
-        piece = next(self._pieces, None)
+        try:
+            piece = next(self._pieces, None)
+        except Exception:  # noqa: BLE001  a piece that cannot be made: whoever waits says so
+            self._request.unregisterProducer()
+            self.done.errback(Failure())
+            return
         if piece is None:
             self._request.unregisterProducer()
             self.done.callback(None)

@@ -24,51 +24,77 @@ _ROWS_PER_PIECE: Final = 200
 
 @attrs.frozen
 class Family:
-    """A metric: its name without prefix, its type, and its help."""
+    """A metric: its name without prefix, its type, its labels and its help."""
 
     name: str
     kind: str
+    labels: tuple[str, ...]
     help: str
 
+
+_OWNER: Final = ("namespace", "ingress", "service")
 
 FAMILIES: Final = tuple(
     Family(*row)
     for row in (
-        ("requests_total", "counter", "Requests by status class and method."),
-        ("request_duration_seconds", "histogram", "From a request's head to its answer's end."),
+        (
+            "requests_total",
+            "counter",
+            (*_OWNER, "status", "method"),
+            "Requests by class of status and method.",
+        ),
+        (
+            "request_duration_seconds",
+            "histogram",
+            _OWNER,
+            "From a request's head to its answer's end.",
+        ),
         (
             "response_duration_seconds",
             "histogram",
+            _OWNER,
             "From the request sent to the endpoint to its answer's end.",
         ),
-        ("retries_total", "counter", "Requests sent to an endpoint again."),
-        ("request_bytes_total", "counter", "Bytes of requests as forwarded."),
-        ("response_bytes_total", "counter", "Bytes of answers as sent to clients."),
+        ("retries_total", "counter", _OWNER, "Requests sent to an endpoint again."),
+        ("request_bytes_total", "counter", _OWNER, "Bytes of requests as forwarded."),
+        ("response_bytes_total", "counter", _OWNER, "Bytes of answers as sent to clients."),
         (
             "overhead_seconds_total",
             "counter",
+            (),
             "Time of answered requests before their endpoint had them.",
         ),
-        ("replies_total", "counter", "Answers of the proxy itself by reason code."),
-        ("connections_accepted_total", "counter", "Client connections served."),
-        ("connections_refused_total", "counter", "Client connections closed unserved, by reason."),
-        ("connections", "gauge", "Client connections open."),
-        ("tls_handshakes_total", "counter", "TLS handshakes with clients by result."),
-        ("ejections_total", "counter", "Endpoints left out for failing again and again."),
-        ("endpoints_ejected", "gauge", "Endpoints left out now."),
-        ("pool_idle_connections", "gauge", "Connections to endpoints that wait for a request."),
-        ("requests_in_flight", "gauge", "Requests that an endpoint is serving."),
-        ("snapshot_generation", "gauge", "Number of the configuration being served."),
-        ("snapshot_age_seconds", "gauge", "Time since that configuration was compiled."),
-        ("findings", "gauge", "Problems of objects by reason code."),
+        ("replies_total", "counter", ("reason",), "Answers of the proxy itself by reason code."),
+        ("connections_accepted_total", "counter", (), "Client connections served."),
+        (
+            "connections_refused_total",
+            "counter",
+            ("reason",),
+            "Client connections closed unserved.",
+        ),
+        ("connections", "gauge", (), "Client connections open."),
+        ("tls_handshakes_total", "counter", ("result",), "TLS handshakes with clients by result."),
+        ("ejections_total", "counter", (), "Endpoints left out for failing again and again."),
+        ("endpoints_ejected", "gauge", (), "Endpoints left out now."),
+        (
+            "pool_idle_connections",
+            "gauge",
+            (),
+            "Connections to endpoints that wait for a request.",
+        ),
+        ("requests_in_flight", "gauge", (), "Requests that an endpoint is serving."),
+        ("snapshot_generation", "gauge", (), "Number of the newest configuration."),
+        ("snapshot_age_seconds", "gauge", (), "Time since that configuration was compiled."),
+        ("findings", "gauge", ("reason",), "Problems of objects by reason code."),
         (
             "certificate_expiry_seconds",
             "gauge",
+            ("namespace", "secret_name"),
             "End of a certificate's time, Unix time.",
         ),
-        ("workers", "gauge", "Processes that serve."),
-        ("series_dropped", "gauge", "Series left out because there are too many."),
-        ("build_info", "gauge", "Version, always 1."),
+        ("workers", "gauge", (), "Processes that serve."),
+        ("series_dropped", "gauge", (), "Series left out because there are too many."),
+        ("build_info", "gauge", ("version",), "Version, always 1."),
     )
 )
 _BY_NAME: Final[Mapping[str, Family]] = {family.name: family for family in FAMILIES}
@@ -90,15 +116,18 @@ def series(name: str, **labels: str) -> str:
     return f"{name}{{{inner}}}"
 
 
-def render(report: Report, own: Mapping[str, Number]) -> Iterator[str]:
+def render(
+    report: Report, own: Mapping[str, Number], most_upstreams: int = MOST_UPSTREAMS
+) -> Iterator[str]:
     """
     Render the metrics in pieces.
 
     Args:
         report: The sum over all processes, without deleted Ingresses.
         own: Further series of the master, by name as `series` makes it.
+        most_upstreams: Those beyond get no series, but are counted in ``series_dropped``.
     """
-    shown, dropped = _shown(report.upstreams)
+    shown, dropped = _shown(report.upstreams, most_upstreams)
     for family, rows in _UPSTREAM_ROWS.items():
         yield from _upstream_family(family, rows, shown)
     own = {**own, "series_dropped": dropped}
@@ -110,14 +139,14 @@ def render(report: Report, own: Mapping[str, Number]) -> Iterator[str]:
         yield from _pieces(iter(lines))
 
 
-def _shown(upstreams: Upstreams) -> tuple[Upstreams, int]:
+def _shown(upstreams: Upstreams, most: int) -> tuple[Upstreams, int]:
     """Return the upstreams that get series, and how many series the others would have."""
-    if len(upstreams) <= MOST_UPSTREAMS:
+    if len(upstreams) <= most:
         return upstreams, 0
     # In the order of their names, so that the same ones stay from one scrape to the next.
     keys = sorted(upstreams)
-    dropped = sum(series_of(upstreams[key]) for key in keys[MOST_UPSTREAMS:])
-    return {key: upstreams[key] for key in keys[:MOST_UPSTREAMS]}, dropped
+    dropped = sum(series_of(upstreams[key]) for key in keys[most:])
+    return {key: upstreams[key] for key in keys[:most]}, dropped
 
 
 def series_of(counts: UpstreamCounts) -> int:

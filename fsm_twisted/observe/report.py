@@ -138,14 +138,14 @@ class Report:
             ReportError: It is none, or of another version.
         """
         try:
-            version, upstreams, counters, gauges = json.loads(data)
-            if version != _VERSION:
-                raise ReportError("a report of another version")
-            return cls(
-                {(row[0], row[1], row[2]): _counts(row) for row in upstreams}, counters, gauges
-            )
+            version, *rest = json.loads(data)
+            if version == _VERSION:
+                upstreams, counters, gauges = rest
+                counts = {(row[0], row[1], row[2]): _counts(row) for row in upstreams}
+                return cls(counts, counters, gauges)
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise ReportError("not a report") from error
+        raise ReportError(f"a report of version {version!r}, not {_VERSION}")
 
 
 def _counts(row: list[Any]) -> UpstreamCounts:

@@ -98,7 +98,7 @@ OPTIONS: tuple[Option, ...] = (
         "tcp:10254:interface=127.0.0.1",
         parse_address,
         _ADDRESS,
-        "Answer /livez and /readyz here.",
+        "Answer /livez, /readyz and /metrics here.",
     ),
     Option(
         "default-tls-cert",

@@ -1,0 +1,157 @@
+"""What /metrics says of the running program is what its clients have seen."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import urllib.request
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.wire.harness.backend import Served
+from tests.wire.harness.client import connect, connect_tls, tls_context
+from tests.wire.harness.lanes import Lane, World
+from tests.wire.harness.program import Program, running
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def scrape(program: Program) -> Samples:
+    """Read /metrics with the parser of Prometheus."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{program.admin}/metrics") as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        text = answer.read().decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def total(samples: Samples, name: str, **labels: str) -> float:
+    """Add up the series of *name* that have these labels."""
+    return sum(
+        value
+        for (sample, found), value in samples.items()
+        if sample == f"fsm_ingress_{name}" and labels.items() <= dict(found).items()
+    )
+
+
+@pytest.fixture(scope="module", params=["0", "2"])
+def program(whole_world: World, logs: Path, request: pytest.FixtureRequest) -> Iterator[Program]:
+    options = ("--workers", request.param, "--plain-http-on-tls-hosts", "serve")
+    with running(whole_world.folder, logs / f"metrics-{request.param}", *options) as program:
+        yield program
+
+
+def labels_of(lane: Lane) -> dict[str, str]:
+    service = lane.host.decode().replace(".", "-")
+    return {"namespace": "default", "ingress": "lanes", "service": service}
+
+
+def by_target(served: Served) -> None:
+    """Answer ``/404`` with 404, and so on."""
+    while True:
+        status = served.request().target[1:]
+        served.send(b"HTTP/1.1 %b Some\r\nContent-Length: 5\r\n\r\nhello" % status)
+
+
+def test_totals_are_what_the_clients_have_sent_and_got(program: Program, lane: Lane) -> None:
+    lane.backend.serve(by_target)
+    asked: Counter[tuple[str, str]] = Counter()
+    got = 0
+    for number in range(40):
+        method = (b"GET", b"POST", b"FIND")[number % 3]
+        status = (200, 404, 503)[number % 2]
+        with contextlib.closing(connect(program.http)) as client:
+            for _ in range(3):
+                client.ask(lane.request(method, b"/%d" % status))
+            got += len(client.received)
+        label = method.decode() if method != b"FIND" else "OTHER"
+        asked[label, f"{status // 100}xx"] += 3
+
+    samples = scrape(program)
+
+    owner = labels_of(lane)
+    for (method_label, status_label), number in asked.items():
+        labels = {**owner, "method": method_label, "status": status_label}
+        assert total(samples, "requests_total", **labels) == number
+    assert total(samples, "request_duration_seconds_count", **owner) == 120
+    assert total(samples, "request_duration_seconds_bucket", le="+Inf", **owner) == 120
+    assert total(samples, "response_duration_seconds_count", **owner) == 120
+    assert total(samples, "response_bytes_total", **owner) == got
+
+
+def test_our_own_answers_are_counted_by_reason(program: Program, lane: Lane) -> None:
+    before = scrape(program)
+    for host in (b"nobody.test", b"empty.test", b"empty.test"):
+        with contextlib.closing(connect(program.http)) as client:
+            client.ask(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % host)
+    after = scrape(program)
+
+    for reason, number in (("no_route", 1), ("no_endpoints", 2)):
+        grown = total(after, "replies_total", reason=reason) - total(
+            before, "replies_total", reason=reason
+        )
+        assert grown == number
+
+
+def test_gauges_tell_what_is_open_now(program: Program) -> None:
+    clients = [connect(program.http) for _ in range(3)]
+    for client in clients:
+        client.ask(b"GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n")
+    many = total(scrape(program), "connections")
+    for client in clients:
+        client.close()
+
+    assert many >= 3
+    assert total(scrape(program), "findings", reason="no_endpoints") == 1
+    assert total(scrape(program), "snapshot_generation") == 1
+
+
+def test_handshakes_are_counted_by_result(program: Program) -> None:
+    def results() -> dict[str, float]:
+        samples = scrape(program)
+        kinds = ("ok", "not_tls", "client_gone", "client_refused", "no_common_version")
+        return {kind: total(samples, "tls_handshakes_total", result=kind) for kind in kinds}
+
+    before = results()
+    connect_tls(program.https, "secure.test").close()
+    with contextlib.closing(connect(program.https)) as plain:
+        plain.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            plain.sock.recv(100)
+    with contextlib.closing(connect(program.https)) as gone:
+        gone.half_close()
+        with contextlib.suppress(ConnectionError):
+            gone.sock.recv(100)
+    old = tls_context()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        old.minimum_version = ssl.TLSVersion.TLSv1_1
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises(ssl.SSLError):
+        connect_tls(program.https, "secure.test", old)
+    distrustful = ssl.create_default_context()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        connect_tls(program.https, "secure.test", distrustful)
+    after = results()
+
+    grown = {kind: after[kind] - before[kind] for kind in after}
+    assert grown["not_tls"] == grown["client_gone"] == grown["no_common_version"] == 1
+    # The alert comes after the server's part of a TLS 1.3 handshake; which one is first is open.
+    assert grown["ok"] + grown["client_refused"] == 2
+
+
+def test_the_time_of_certificates_is_told_by_secret(program: Program) -> None:
+    samples = scrape(program)
+
+    secret = {"namespace": "default", "secret_name": "tls-named-secure-test"}
+    name = "certificate_expiry_seconds"
+    assert total(samples, name, **secret) > 1e9
