@@ -133,10 +133,11 @@ def usual_answer(data: bytes, limits: HeadLimits, server: bytes, date: bytes) ->
     if is_unusual_size(data, end, limits):
         return None
     own = b""
-    if data.find(b"\nServer:", 0, end) < 0 and data.find(b"\nserver:", 0, end) < 0:
-        own = server
-    if data.find(b"\nDate:", 0, end) < 0 and data.find(b"\ndate:", 0, end) < 0:
-        own += date
+    if data.find(b"\nServer:", 0, end) < 0 or data.find(b"\nDate:", 0, end) < 0:
+        names = data[:end].lower()
+        own = b"" if b"\nserver:" in names else server
+        if b"\ndate:" not in names:
+            own += date
     if before is None and after is None:
         if not own:
             return data

@@ -228,3 +228,9 @@ def test_the_strict_parser_refuses_what_these_would_be() -> None:
         assert usual_answer(bad, DEFAULT_LIMITS, SERVER, DATE) is None
         with pytest.raises(ResponseError):
             parse_response_head(bad, b"GET", DEFAULT_LIMITS)
+
+
+def test_server_and_date_are_found_in_any_spelling() -> None:
+    data = b"HTTP/1.1 200 OK\r\nSERVER: x\r\ndAtE: today\r\nContent-Length: 2\r\n\r\nok"
+
+    assert usual_answer(data, DEFAULT_LIMITS, SERVER, DATE) == data
