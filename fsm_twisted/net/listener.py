@@ -15,6 +15,8 @@ _log = Logger()
 
 ACCEPTS_PER_WAKEUP = 4
 PAUSE_SECONDS = 0.25
+YIELD_SECONDS = 0.002
+WAKEUPS_AFTER_YIELD = 1
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 Accept = Callable[[socket.socket, Any], None]
@@ -29,6 +31,9 @@ class Listener:
         sock: Bound, listening and non-blocking.
         accept: Called with each new connection (non-blocking) and the peer's address.
         exhausted: Called when the process has no descriptor left; may close something idle.
+        yields: Asked at each wake-up whether another process should have what waits; when it is
+            still there `YIELD_SECONDS` later, that process is slow: a few are accepted without
+            asking again.
     """
 
     def __init__(
@@ -37,12 +42,15 @@ class Listener:
         sock: socket.socket,
         accept: Accept,
         exhausted: Callable[[], object] = lambda: None,
+        yields: Callable[[], bool] | None = None,
     ) -> None:
         self._loop = loop
         self._socket = sock
         self._fd = sock.fileno()
         self._accept = accept
         self._exhausted = exhausted
+        self._yields = yields
+        self._unasked = 0
         self._pause: Any = None
         self._is_open = True
         self._is_tcp = sock.family in {socket.AF_INET, socket.AF_INET6}
@@ -72,6 +80,12 @@ class Listener:
 
     def doRead(self) -> None:
         """Accept a few: the others stay with the kernel, perhaps for another worker."""
+        if self._unasked:
+            self._unasked -= 1
+        elif self._yields is not None and self._yields():
+            self._unasked = WAKEUPS_AFTER_YIELD
+            self._wait(YIELD_SECONDS)
+            return
         for _ in range(ACCEPTS_PER_WAKEUP):
             try:
                 sock, peer = self._socket.accept()
@@ -98,9 +112,12 @@ class Listener:
             reason=error.strerror,
             seconds=PAUSE_SECONDS,
         )
-        self._loop.removeReader(self)
-        self._pause = self._loop.callLater(PAUSE_SECONDS, self._resume)
+        self._wait(PAUSE_SECONDS)
         self._exhausted()
+
+    def _wait(self, seconds: float) -> None:
+        self._loop.removeReader(self)
+        self._pause = self._loop.callLater(seconds, self._resume)
 
     def _resume(self) -> None:
         self._pause = None

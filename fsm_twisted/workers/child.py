@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.logger import Logger, globalLogBeginner
@@ -85,7 +85,13 @@ class Worker:
             self._reactor.callWhenRunning(self._reactor.stop)
 
 
-def run(sock: socket.socket, plan: Plan, fronts: Sequence[Front], tls: TlsFronts | None) -> None:
+def run(
+    sock: socket.socket,
+    plan: Plan,
+    fronts: Sequence[Front],
+    tls: TlsFronts | None,
+    is_ahead: Callable[[int], bool] | None,
+) -> None:
     """
     Be a worker until the master says otherwise.
 
@@ -94,6 +100,7 @@ def run(sock: socket.socket, plan: Plan, fronts: Sequence[Front], tls: TlsFronts
         plan: As the nursery got it.
         fronts: Inherited; this process closes its own.
         tls: Made before the fork, so that all workers share ticket keys.
+        is_ahead: See `DataRoad`.
     """
     install()
     from twisted.internet import reactor as made  # noqa: PLC0415, TID251  this process's own
@@ -103,7 +110,7 @@ def run(sock: socket.socket, plan: Plan, fronts: Sequence[Front], tls: TlsFronts
     # The hot path makes no cycles.
     gc.set_threshold(50_000, 20, 20)
     sock.setblocking(False)  # noqa: FBT003
-    road = DataRoad(reactor, plan.options, fronts, tls)
+    road = DataRoad(reactor, plan.options, fronts, tls, is_ahead)
     Worker(reactor, sock, road, plan.log_level).start()
     # Signals are the nursery's choice, made before the fork.
     reactor.run(installSignalHandlers=False)

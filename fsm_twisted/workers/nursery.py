@@ -20,11 +20,13 @@ import socket
 import sys
 import traceback
 from contextlib import suppress
+from functools import partial
 from typing import Final, NoReturn
 
 from fsm_twisted.workers import child
 from fsm_twisted.workers.plan import Plan
 from fsm_twisted.workers.road import make_tls
+from fsm_twisted.workers.shares import Shares
 
 PACKET_BYTES: Final = 512
 
@@ -43,6 +45,8 @@ class Nursery:
         self._plan = plan
         self._fronts = plan.fronts()
         self._tls = make_tls(plan.default_certificate, self._fronts)
+        self._shares = Shares(plan.workers)
+        self._numbers: dict[int, int] = {}
         self._wake, self._wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
@@ -79,10 +83,11 @@ class Nursery:
             self._tell(f"failed {number} {error.strerror}")
             return
         if pid == 0:
-            self._become_worker(channel)
+            self._become_worker(number, channel)
+        self._numbers[pid] = number
         self._tell(f"forked {number} {pid}")
 
-    def _become_worker(self, channel: socket.socket) -> NoReturn:
+    def _become_worker(self, number: int, channel: socket.socket) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -90,7 +95,8 @@ class Nursery:
             self._control.close()
             os.close(self._wake)
             os.close(self._wakes)
-            child.run(channel, self._plan, self._fronts, self._tls)
+            is_ahead = partial(self._shares.is_ahead, number) if self._plan.workers > 1 else None
+            child.run(channel, self._plan, self._fronts, self._tls, is_ahead)
             status = 0
         except BaseException:  # noqa: BLE001  nothing may return into the nursery's own loop
             traceback.print_exc()
@@ -106,6 +112,7 @@ class Nursery:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if not pid:
                     return
+                self._shares.leave(self._numbers.pop(pid))
                 self._tell(f"ended {pid} {os.waitstatus_to_exitcode(status)}")
 
     def _tell(self, text: str) -> None:

@@ -30,12 +30,14 @@ class Plan:
     The part of the settings that a worker obeys; it holds keys, so it is shown to nobody.
 
     Args:
+        workers: How many there are to be.
         options: The proxy's, as one worker has them.
         inherited: The fronts, whose sockets the nursery gets under the same numbers.
         default_certificate: For unknown server names; None without HTTPS.
         log_level: The least level of log events that travel to the master, such as ``info``.
     """
 
+    workers: int
     options: ProxyOptions
     inherited: tuple[InheritedFront, ...]
     default_certificate: CertificateEntry | None
@@ -53,6 +55,7 @@ class Plan:
         """Share out what is meant for the whole program: each worker has a pool of its own."""
         share = max(1, options.pool_size // workers)
         return cls(
+            workers,
             attrs.evolve(options, pool_size=share),
             tuple(
                 InheritedFront(each.address, each.is_secure, each.sock.fileno()) for each in fronts

@@ -69,6 +69,8 @@ class DataRoad:
         options: The proxy's.
         fronts: Their sockets close with the listeners.
         tls: From `make_tls` for the same fronts.
+        is_ahead: Told how many connections there are, tells whether another process should have
+            the next one; None when there is no other.
     """
 
     def __init__(
@@ -77,11 +79,13 @@ class DataRoad:
         options: ProxyOptions,
         fronts: Sequence[Front],
         tls: TlsFronts | None,
+        is_ahead: Callable[[int], bool] | None = None,
     ) -> None:
         self._reactor = reactor
         self._options = options
         self._fronts = fronts
         self._tls = tls
+        self._is_ahead = is_ahead
         self._listeners: list[Listener] = []
         self._sweep = Sweep(reactor, time.monotonic)
         self.plane = DataPlane(
@@ -110,10 +114,22 @@ class DataRoad:
         for front in self._fronts:
             entrance = Entrance(self.plane, next(contexts) if front.is_secure else None)
             listener = Listener(
-                self._reactor, front.sock, entrance.accept, self.plane.release_descriptor
+                self._reactor,
+                front.sock,
+                entrance.accept,
+                self.plane.release_descriptor,
+                yields=self._yields if self._is_ahead is not None else None,
             )
             listener.start()
             self._listeners.append(listener)
+        if self._is_ahead is not None:
+            self._sweep.every_second(self._tell_connections)
+
+    def _yields(self) -> bool:
+        return self._is_ahead is not None and self._is_ahead(self.plane.places.taken)
+
+    def _tell_connections(self, _: float) -> None:
+        self._yields()
 
     def report(self) -> Deferred[Report]:
         """

@@ -42,10 +42,15 @@ def _inodes_by_peer(port: int) -> dict[int, str]:
     """Return the sockets that *port* has accepted, by the port of their peer."""
     found = {}
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        _, local, remote, *rest = line.split()
-        if int(local.rpartition(":")[2], 16) == port:
-            found[int(remote.rpartition(":")[2], 16)] = rest[6]
+        _, local, remote, state, *rest = line.split()
+        if state != "0A" and int(local.rpartition(":")[2], 16) == port:
+            found[int(remote.rpartition(":")[2], 16)] = rest[5]
     return found
+
+
+def has_connections(port: int) -> bool:
+    """Tell whether anybody still holds a connection that *port* has accepted."""
+    return any(inode != "0" for inode in _inodes_by_peer(port).values())
 
 
 def owners(port: int, peers: Iterable[int], processes: Iterable[int]) -> dict[int, int]:

@@ -20,6 +20,7 @@ from fsm_twisted.workers.log_events import TEXT_LIMIT, Forwarder, tell
 from fsm_twisted.workers.plan import Plan
 from fsm_twisted.workers.post import SETTLED_SECONDS, Patience
 from fsm_twisted.workers.road import Front
+from fsm_twisted.workers.shares import Shares
 
 
 def test_a_plan_arrives_as_it_was() -> None:
@@ -160,3 +161,30 @@ def test_a_quota_counts_when_it_is_smaller_than_the_affinity(
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
 
     assert usable_cpus(_tree(tmp_path, files)) == (cpus or 8)
+
+
+counts = st.lists(st.integers(0, 10_000), min_size=2, max_size=8)
+
+
+@given(counts)
+def test_whoever_has_fewest_connections_never_leaves_one_to_others(taken: list[int]) -> None:
+    shares = Shares(len(taken))
+    ahead = [shares.is_ahead(number, each) for number, each in enumerate(taken, 1)]
+    again = [shares.is_ahead(number, each) for number, each in enumerate(taken, 1)]
+
+    fewest = min(taken)
+    assert not any(is_so for is_so, each in zip(again, taken, strict=True) if each == fewest)
+    assert all(is_so for is_so, each in zip(again, taken, strict=True) if each > 2 * fewest + 4)
+    # Those that have not spoken yet do not count.
+    assert not ahead[0]
+
+
+@given(counts)
+def test_who_has_left_keeps_nobody_from_accepting(taken: list[int]) -> None:
+    shares = Shares(len(taken))
+    for number, each in enumerate(taken, 1):
+        shares.is_ahead(number, each)
+    for number in range(2, len(taken) + 1):
+        shares.leave(number)
+
+    assert not shares.is_ahead(1, 10**6)
