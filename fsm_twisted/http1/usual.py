@@ -64,33 +64,51 @@ _ANSWERED: Final = _ordinary_line(_RESPONSE_NAMES)
 _LINE_BYTES: Final = 4  # of the shortest field line
 _KEPT_ALIVE: Final = rb"\r\n[Cc]onnection: ?[Kk]eep-[Aa]live"
 
-# Lines behind an optional one are inside its group: two runs of lines side by side could be
+# One run of lines at a time, whose alternatives exclude each other: two runs side by side could be
 # divided in as many ways as there are lines, and a head that does not match would take quadratic
-# time (seconds for 16 KiB).
+# time (seconds for 16 KiB). So a group may have matched more than once; see `_is_repeated`.
 USUAL_REQUEST: Final = re.compile(
     rb"(GET|POST|HEAD|PUT|DELETE|PATCH) (/[!\"$-~]*+) HTTP/1\.1"
-    rb"(?:\r\n%b)*\r\n[Hh]ost: ?([A-Za-z0-9.:-]++)(?:\r\n%b)*(?:(%b)(?:\r\n%b)*)?\r\n\r\n"
-    % (_ASKED, _ASKED, _KEPT_ALIVE, _ASKED)
+    rb"(?:\r\n%b)*\r\n[Hh]ost: ?([A-Za-z0-9.:-]++)(?:\r\n%b|(%b))*\r\n\r\n"
+    % (_ASKED, _ASKED, _KEPT_ALIVE)
 )
 """
-A whole request head without a body; use ``fullmatch``.
+A whole request head without a body; use `usual_request`.
 
-Groups: method, target in origin-form (dot segments not yet looked for), Host, and the field line
-``Connection: keep-alive`` with the CRLF before it, if there is one behind Host.
+Groups: method, target in origin-form, Host, and the (last) field line ``Connection: keep-alive``
+with the CRLF before it, if there is one behind Host.
 """
 
 USUAL_RESPONSE: Final = re.compile(
     rb"HTTP/1\.1 ([2345](?:[1-9][0-9]|0[012356789]))(?: [\t\x20-\x7e\x80-\xff]*+)?"
-    rb"(?:\r\n%b)*(?:(%b)(?:\r\n%b)*)?\r\n[Cc]ontent-[Ll]ength: ?([0-9]{1,15}+)"
-    rb"(?:\r\n%b)*(?:(%b)(?:\r\n%b)*)?\r\n\r\n"
-    % (_ANSWERED, _KEPT_ALIVE, _ANSWERED, _ANSWERED, _KEPT_ALIVE, _ANSWERED)
+    rb"(?:\r\n%b|(%b))*\r\n[Cc]ontent-[Ll]ength: ?([0-9]{1,15}+)(?:\r\n%b|(%b))*\r\n\r\n"
+    % (_ANSWERED, _KEPT_ALIVE, _ANSWERED, _KEPT_ALIVE)
 )
 """
-A response head with a length, not 204 or 304 (nor 101); use ``match`` on what was read.
+A response head with a length, not 204 or 304 (nor 101); use `usual_answer`.
 
-Groups: status, ``Connection: keep-alive`` with its CRLF before the length, Content-Length in
-bytes, and the same Connection line after it. Two of those are no usual head (see `is_usual`).
+Groups: status, the (last) ``Connection: keep-alive`` with its CRLF before the length,
+Content-Length in bytes, and the same Connection line after it.
 """
+
+
+def usual_request(data: bytes, limits: HeadLimits) -> re.Match[bytes] | None:
+    """
+    Recognise one usual request, whole and alone in *data*; the groups are `USUAL_REQUEST`'s.
+
+    Its authority has yet to be parsed.
+    """
+    found = USUAL_REQUEST.fullmatch(data)
+    if found is None or is_unusual_size(data, len(data), limits) or _may_have_dots(found[2]):
+        return None
+    if found[4] is not None and _is_repeated(data, len(data)):
+        return None
+    return found
+
+
+def _is_repeated(data: bytes, end: int) -> bool:
+    """Return whether the Connection line could be there twice: then the head is not usual."""
+    return data.count(b"onnection:", 0, end) > 1
 
 
 def is_unusual_size(head: bytes, end: int, limits: HeadLimits) -> bool:
@@ -104,7 +122,7 @@ def is_unusual_size(head: bytes, end: int, limits: HeadLimits) -> bool:
     return end > _LINE_BYTES * limits.fields and head.count(b"\n", 0, end) > limits.fields + 2
 
 
-def may_have_dots(target: bytes) -> bool:
+def _may_have_dots(target: bytes) -> bool:
     """Return whether the path of *target* could have a dot segment: then it is not usual."""
     path, _, _ = target.partition(b"?")
     return b"/." in path or b"%" in path
@@ -128,9 +146,9 @@ def usual_answer(data: bytes, limits: HeadLimits, server: bytes, date: bytes) ->
         return None
     end = found.end()
     before, after = found.group(2, 4)
-    if len(data) - end != int(found[3]) or (before is not None and after is not None):
+    if len(data) - end != int(found[3]) or is_unusual_size(data, end, limits):
         return None
-    if is_unusual_size(data, end, limits):
+    if (before is not None or after is not None) and _is_repeated(data, end):
         return None
     own = b""
     if data.find(b"\nServer:", 0, end) < 0 or data.find(b"\nDate:", 0, end) < 0:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fsm_twisted.http1.errors import RequestError
 from fsm_twisted.http1.grammar import parse_request_head
 from fsm_twisted.http1.reader import HeadReader
-from fsm_twisted.http1.usual import USUAL_REQUEST, is_unusual_size, may_have_dots
+from fsm_twisted.http1.usual import usual_request
 from fsm_twisted.message.authority import AuthorityError
 from fsm_twisted.message.framing import is_empty
 from fsm_twisted.net.descriptor import Descriptor
@@ -106,13 +106,11 @@ class Downstream(Descriptor):
 
         False when anything about it is unusual: `_serve` then finds out what it is.
         """
-        found = USUAL_REQUEST.fullmatch(data)
+        plane = self.plane
+        found = usual_request(data, plane.options.limits)
         if found is None:
             return False
-        plane = self.plane
         method, target, authority, connection = found.groups()
-        if may_have_dots(target) or is_unusual_size(data, len(data), plane.options.limits):
-            return False
         active = plane.runtime.active
         known = active.hosts.get(authority)
         if known is None:

@@ -17,8 +17,8 @@ from fsm_twisted.http1.reader import HeadReader, ResponseHeadReader
 from fsm_twisted.http1.usual import (
     USUAL_REQUEST,
     is_unusual_size,
-    may_have_dots,
     usual_answer,
+    usual_request,
 )
 from fsm_twisted.message.framing import NO_BODY, Sized
 from tests.http1.strategies import NASTY
@@ -101,17 +101,14 @@ def _mutated(draw: st.DrawFn, bases: st.SearchStrategy[bytes]) -> bytes:
 
 
 def _is_usual(data: bytes) -> bool:
-    found = USUAL_REQUEST.fullmatch(data)
-    if found is None or may_have_dots(found[2]):
-        return False
-    return not is_unusual_size(data, len(data), DEFAULT_LIMITS)
+    return usual_request(data, DEFAULT_LIMITS) is not None
 
 
 @given(data=_mutated(st.one_of(_request_heads, st.just(REQUEST))))
 @example(data=REQUEST)
 def test_a_usual_request_means_the_same_to_the_strict_parser(data: bytes) -> None:
-    found = USUAL_REQUEST.fullmatch(data)
-    if found is None or not _is_usual(data):
+    found = usual_request(data, DEFAULT_LIMITS)
+    if found is None:
         return
     method, target, authority, connection = found.groups()
 

@@ -11,9 +11,8 @@ from fsm_twisted.http1.special import ORDINARY, REQUEST_NAMES
 from fsm_twisted.http1.usual import (
     USUAL_REQUEST,
     USUAL_RESPONSE,
-    is_unusual_size,
-    may_have_dots,
     usual_answer,
+    usual_request,
 )
 from fsm_twisted.message.authority import AuthorityError, parse_authority
 from fsm_twisted.message.fields import PROTECTED
@@ -24,8 +23,8 @@ LIMITS = HeadLimits()
 
 def check_request(data: bytes) -> bool:
     """Return whether the head is usual; if so, it is what the strict parser finds."""
-    found = USUAL_REQUEST.fullmatch(data)
-    if found is None or may_have_dots(found[2]) or is_unusual_size(data, len(data), LIMITS):
+    found = usual_request(data, LIMITS)
+    if found is None:
         return False
     try:
         authority = parse_authority(found[3])
