@@ -110,10 +110,10 @@ class Controller:
 
 
 def finding_of(problem: SourceProblem) -> Finding:
-    """Tell a problem of a manifest file as a finding, with file and line."""
+    """Tell a problem of a source as a finding; one of a file with file and line."""
     reason = FINDINGS[problem.reason]
     about = problem.ref or ObjectRef("File", "", problem.file)
-    place = f"{problem.where}: {problem.path}: " if problem.path else f"{problem.where}: "
+    place = "".join(f"{each}: " for each in (problem.where, problem.path) if each)
     return Finding(
         about,
         reason,

@@ -118,6 +118,12 @@ FINDINGS = _findings(
         "mend the file at the line named",
     ),
     (
+        "kind_forbidden",
+        _W,
+        "our account may not read a kind of objects in the cluster",
+        "add the rule named to the role of our account",
+    ),
+    (
         "object_invalid",
         _E,
         "an object does not have the shape of its kind",

@@ -12,6 +12,7 @@ from fsm_twisted.objects.model import KubernetesObject, ObjectRef
 # Codes of `snapshot.reasons.FINDINGS`.
 FILE_UNREADABLE: Final = "file_unreadable"
 OBJECT_REPEATED: Final = "object_repeated"
+KIND_FORBIDDEN: Final = "kind_forbidden"
 
 
 class SourceError(Exception):

@@ -1,0 +1,151 @@
+"""
+The Secrets that Ingresses refer to: no others stay in memory.
+
+The watch brings the changes of those that are wanted already; one that becomes wanted later was
+thrown away when it came, so it is asked for by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from collections.abc import Collection as Sized
+from typing import Final
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from fsm_twisted.objects.model import Ingress, ObjectRef
+from fsm_twisted.sources.cluster.access import ApiFailure
+from fsm_twisted.sources.cluster.api import Api, Forbidden, NotFound
+from fsm_twisted.sources.cluster.backoff import Backoff
+from fsm_twisted.sources.cluster.kinds import SECRET
+from fsm_twisted.sources.cluster.shelf import Shelf
+
+_AT_ONCE: Final = 8
+_SUFFIX: Final = "-secret"
+
+
+def referenced_secrets(
+    ingresses: Iterable[Ingress], annotation_prefix: str
+) -> frozenset[ObjectRef]:
+    """
+    Return the Secrets that *ingresses* name in ``spec.tls`` or in an annotation of ours.
+
+    Every annotation that begins with the prefix and ends with ``-secret`` names one: ``NAME`` in
+    the Ingress's namespace, or ``NAMESPACE/NAME``.
+    """
+    found: set[ObjectRef] = set()
+    for each in ingresses:
+        own = each.metadata.namespace
+        names = [tls.secret_name for tls in each.tls]
+        names += [
+            value.strip()
+            for key, value in each.metadata.annotations.items()
+            if key.startswith(annotation_prefix) and key.endswith(_SUFFIX)
+        ]
+        for name in filter(None, names):
+            namespace, _, last = name.rpartition("/")
+            found.add(ObjectRef(SECRET.name, namespace or own, last))
+    return frozenset(found)
+
+
+class WantedSecrets:
+    """
+    Knows which Secrets are wanted, and asks for those that nobody has told us of.
+
+    Args:
+        api: The API server.
+        clock: The reactor.
+        draw: Returns a number of [0, 1), for jitter.
+        fetched: Called whenever nothing is under way any more.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        clock: IReactorTime,
+        draw: Callable[[], float],
+        fetched: Callable[[], None],
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._draw = draw
+        self._fetched = fetched
+        self._room = DeferredSemaphore(_AT_ONCE)
+        self._under_way: dict[ObjectRef, Deferred[None]] = {}
+        self._refs: frozenset[ObjectRef] = frozenset()
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether a Secret is on its way that nobody has tried in vain yet."""
+        return bool(self._under_way)
+
+    def is_wanted(self, ref: ObjectRef) -> bool:
+        """Return whether an Ingress refers to *ref*."""
+        return ref in self._refs
+
+    def want(self, refs: frozenset[ObjectRef], shelves: Sized[Shelf]) -> None:
+        """Want these from now on: forget others, and ask for those that are new."""
+        new, self._refs = refs - self._refs, refs
+        for ref in self._under_way.keys() - refs:
+            self.drop(ref)
+        for shelf in shelves:
+            shelf.forget()
+        self._ask(new, shelves)
+
+    def ask_again(self, shelf: Shelf) -> None:
+        """
+        Ask for what a list did not have.
+
+        Such a Secret may have become wanted when its page had been read already.
+        """
+        self._ask(self._refs, (shelf,))
+
+    def drop(self, ref: ObjectRef) -> None:
+        """Ask for *ref* no longer: the watch has told of it, which is as good and later."""
+        if (under_way := self._under_way.get(ref)) is not None:
+            under_way.cancel()
+
+    def stop(self) -> None:
+        """Ask for nothing any more."""
+        self._fetched = lambda: None
+        for each in tuple(self._under_way.values()):
+            each.cancel()
+
+    def _ask(self, refs: Iterable[ObjectRef], shelves: Iterable[Shelf]) -> None:
+        for shelf in shelves:
+            if not shelf.is_synced:
+                continue
+            for ref in sorted(refs):
+                is_there = shelf.collection.namespace in {"", ref.namespace}
+                if is_there and ref not in shelf and ref not in self._under_way:
+                    self._begin(ref, shelf)
+
+    def _begin(self, ref: ObjectRef, shelf: Shelf) -> None:
+        under_way = self._room.run(lambda: Deferred.fromCoroutine(self._fetch(ref, shelf)))
+        self._under_way[ref] = under_way
+        under_way.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        under_way.addBoth(lambda _: self._over(ref))
+
+    def _over(self, ref: ObjectRef) -> None:
+        self._under_way.pop(ref, None)
+        if not self._under_way:
+            self._fetched()
+
+    async def _fetch(self, ref: ObjectRef, shelf: Shelf) -> None:
+        backoff = Backoff(self._draw)
+        version = SECRET.versions[0]
+        while True:
+            try:
+                item = await self._api.request(
+                    "GET", SECRET.path(version, ref.namespace, ref.name)
+                )
+            except (NotFound, Forbidden):
+                return
+            except ApiFailure:
+                await deferLater(self._clock, backoff.next_seconds())
+            else:
+                shelf.take(item, version)
+                return
