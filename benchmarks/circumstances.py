@@ -14,9 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def circumstances(python: str) -> dict[str, str]:
     """Return what must stand beside figures: when, which code, on what."""
     probe = (
-        "import platform,sys,sysconfig; print(platform.python_implementation(),"
-        "platform.python_version(), 'with PGO' if '--enable-optimizations' in"
-        " (sysconfig.get_config_var('CONFIG_ARGS') or '') else 'without PGO', sys.executable)"
+        "import platform, sys; print(platform.python_implementation(),"
+        " platform.python_version(), sys.executable)"
     )
     commit = first_line("git", "-C", str(ROOT), "describe", "--always", "--dirty")
     return {

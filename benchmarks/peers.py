@@ -8,12 +8,14 @@ All of them do the same work: one worker, kept connections both ways, X-Forwarde
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import frozen
@@ -24,6 +26,7 @@ from benchmarks.loads import LARGE_BYTES, PLAIN_HOST, SMALL_BYTES, TLS_HOST
 from benchmarks.measure import BenchmarkError, parse_counter
 
 START_SECONDS = 20.0
+LISTENING_PORTS = range(12_000, 32_000)
 # Debian keeps daemons where the path of a user does not lead.
 DAEMON_PLACES = ("/usr/sbin", "/sbin")
 
@@ -64,11 +67,21 @@ def _find(name: str) -> str | None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """
+    Return a port that nobody listens on now.
+
+    It lies below those that the system gives to outgoing connections: with thousands of these, one
+    of them would soon take a port between our asking for it and the listening of a proxy.
+    """
+    for port in random.SystemRandom().sample(LISTENING_PORTS, 100):
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                sock.bind(("127.0.0.1", port))
+                sock.listen()
+                return port
+    msg = f"no free port among {LISTENING_PORTS}"
+    raise BenchmarkError(msg)
 
 
 def make_site(folder: Path) -> Site:
