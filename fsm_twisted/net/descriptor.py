@@ -294,6 +294,11 @@ class Descriptor:
         return self._out is not None
 
     @property
+    def output_has_failed(self) -> bool:
+        """Whether the peer takes no more; only its input may still hold something."""
+        return self._send is len
+
+    @property
     def is_full(self) -> bool:
         """Whether so much waits for the kernel that nothing should be added."""
         return self._out is not None and len(self._out) > HIGH_WATER_BYTES

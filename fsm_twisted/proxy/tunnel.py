@@ -48,8 +48,11 @@ class Tunnel:
         self._keep_alive()
 
     def input_ended(self, side: Descriptor) -> None:
-        """Pass on the end of one direction; the other may go on."""
-        self._other(side).finish()
+        """Pass on the end of one direction; the other may go on, unless it is known to be dead."""
+        if side.output_has_failed:
+            side.close()
+        else:
+            self._other(side).finish()
 
     def output_ended(self, side: Descriptor) -> None:
         """Close both when both directions have ended."""
@@ -68,7 +71,15 @@ class Tunnel:
         downstream.tunnel = upstream.tunnel = None
         if side is upstream:
             downstream.unregister_producer()
-            downstream.exchange_ended(ends=True)
+            if downstream in self._ended:
+                downstream.output_ended()  # nothing is left to be sent
+            else:
+                downstream.exchange_ended(ends=True)
+            return
+        upstream.unregister_producer()
+        plane = upstream.plane
+        upstream.deadline = plane.seconds() + plane.options.body_seconds
+        if upstream in self._ended:
+            upstream.close()
         else:
-            upstream.unregister_producer()
             upstream.finish()

@@ -20,6 +20,7 @@ AGREE = (
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 )
+MIB = 1024 * 1024
 Open = Callable[[], tuple[Client, Lane]]
 
 
@@ -160,6 +161,79 @@ def test_a_reset_of_a_tunnel_ends_the_other_side(client: Client, lane: Lane, who
     else:
         cut.set()
         client.ending()
+
+
+def test_a_reset_behind_a_half_close_of_the_backend_ends_the_client(
+    client: Client, lane: Lane
+) -> None:
+    """Nobody is left to read: the client may not go on sending to nobody."""
+    cut = threading.Event()
+
+    def run(served: Served) -> None:
+        served.request()
+        served.send(AGREE + b"bye")
+        served.half_close()
+        cut.wait(5)
+        served.reset()
+
+    lane.backend.serve(run)
+    assert client.ask(lane.get(b"/", ASK)).status == 101
+    assert client.rest() == (b"bye", "fin")
+    cut.set()
+    lane.backend.connection().wait_ended()
+    client.sock.settimeout(20)
+    with pytest.raises(ConnectionError):
+        client.send(bytes(1024 * MIB))
+
+
+def test_a_reset_behind_a_half_close_of_the_client_ends_the_backend(
+    client: Client, lane: Lane
+) -> None:
+    heard = threading.Event()
+    gone = threading.Event()
+
+    def run(served: Served) -> None:
+        served.request()
+        served.send(AGREE)
+        served.linger()
+        heard.set()
+        gone.wait(5)
+        served.send(bytes(64 * MIB))
+
+    lane.backend.serve(run)
+    assert client.ask(lane.get(b"/", ASK)).status == 101
+    client.half_close()
+    assert heard.wait(5)
+    client.reset()
+    gone.set()
+    assert lane.backend.connection().wait_ended() == "reset"
+
+
+def test_a_backend_that_resets_while_the_client_is_held_back_ends_the_tunnel(
+    client: Client, lane: Lane
+) -> None:
+    """The error may show when writing; then reading must find the end, and the client be told."""
+    for _ in range(3):
+        held = threading.Event()
+
+        def run(served: Served, held: threading.Event = held) -> None:
+            served.request()
+            served.send(AGREE)
+            held.wait(5)
+            served.reset()
+
+        lane.backend.serve(run)
+        road = connect(client.sock.getpeername()[1])
+        assert road.ask(lane.get(b"/", ASK)).status == 101
+        writing = road.send_aside(bytes(32 * 1024 * 1024))
+        road.sock.settimeout(20)
+        writing.join(0.3)
+        assert writing.is_alive(), "nobody reads and yet all of it has gone somewhere"
+        held.set()
+        road.rest()
+        writing.join(8)
+        assert not writing.is_alive()
+        road.close()
 
 
 @pytest.mark.parametrize(
