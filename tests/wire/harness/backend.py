@@ -58,7 +58,10 @@ class Served(Stream):
 
     def half_close(self) -> None:
         """End our direction."""
-        self.sock.shutdown(socket.SHUT_WR)
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise Ended("reset", b"") from error
 
     def reset(self) -> None:
         """End with RST."""

@@ -100,28 +100,38 @@ def start(manifests: Path, log_path: Path, *options: str, seconds: float = 30.0)
     """
     Start the program on free ports and wait until it is ready.
 
-    In one process unless *options* say otherwise: then there is one pool, and one memory.
+    In one process unless *options* say otherwise: then there is one pool, and one memory. A port
+    may be gone by the time it is bound; then others are taken.
     """
-    http, https, admin = free_port(), free_port(), free_port()
-    listeners = [
-        *("--http", f"tcp:{http}:interface=127.0.0.1"),
-        *("--https", f"tcp:{https}:interface=127.0.0.1"),
-        *("--admin", f"tcp:{admin}:interface=127.0.0.1"),
-    ]
     if "--workers" not in options:
-        listeners += ("--workers", "0")
+        options = ("--workers", "0", *options)
+    for _ in range(3):
+        program = _launch(manifests, log_path, options)
+        deadline = time.monotonic() + seconds
+        while program.process.poll() is None and time.monotonic() < deadline:
+            if is_ready(program.admin):
+                return program
+            time.sleep(0.02)
+        program.process.kill()
+        program.process.wait()
+        if "Address already in use" not in program.log:
+            break
+    raise AssertionError(f"did not start: {program.log[-3000:]}")
+
+
+def _launch(manifests: Path, log_path: Path, options: tuple[str, ...]) -> Program:
+    ports = [free_port() for _ in range(3)]
+    listeners = [
+        word
+        for name, port in zip(("--http", "--https", "--admin"), ports, strict=True)
+        for word in (name, f"tcp:{port}:interface=127.0.0.1")
+    ]
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             command(manifests, *listeners, *options), stdout=log, stderr=subprocess.STDOUT
         )
-    program = Program(process, http, https, admin, log_path)
-    deadline = time.monotonic() + seconds
-    while not is_ready(admin):
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            raise AssertionError(f"did not start: {program.log[-3000:]}")
-        time.sleep(0.02)
-    return program
+    http, https, admin = ports
+    return Program(process, http, https, admin, log_path)
 
 
 @contextlib.contextmanager
