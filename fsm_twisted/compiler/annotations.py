@@ -175,6 +175,18 @@ BODY_SIZE: Final = Annotation[int | None](
     example="10m",
 )
 
+ENABLE_ACCESS_LOG: Final = Annotation[bool](
+    name="enable-access-log",
+    parse=parse_boolean,
+    default=True,
+    values="a boolean as `session-sticky`",
+    default_text="`true`",
+    effect="whether requests are written to the access log, if there is one (`--access-log`)",
+    error=_INVALID,
+    risk="`false` leaves nothing to look at when something goes wrong; metrics still count",
+    example="false",
+)
+
 ANNOTATIONS: Final[tuple[Annotation[object], ...]] = (
     LB_TYPE,
     HASH_BY,
@@ -185,6 +197,7 @@ ANNOTATIONS: Final[tuple[Annotation[object], ...]] = (
     READ_TIMEOUT,
     SEND_TIMEOUT,
     BODY_SIZE,
+    ENABLE_ACCESS_LOG,
 )
 
 

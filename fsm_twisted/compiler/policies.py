@@ -12,6 +12,7 @@ from fsm_twisted.compiler.annotations import (
     ANNOTATIONS,
     BODY_SIZE,
     CONNECT_TIMEOUT,
+    ENABLE_ACCESS_LOG,
     HASH_BY,
     LATER,
     LB_TYPE,
@@ -52,6 +53,7 @@ class Policy:
     rewrite: Rewrite | None = None
     body_limit_bytes: int | None = None
     is_refused: bool = False
+    is_logged: bool = True
 
 
 _PLAIN: Final = Policy()
@@ -75,6 +77,7 @@ def read_policy(ingress: Ingress, prefix: str, book: FindingBook) -> Policy:
         reader.rewrite(),
         reader.value(BODY_SIZE),
         reader.is_refused(),
+        reader.value(ENABLE_ACCESS_LOG),
     )
 
 

@@ -161,6 +161,7 @@ class _Translation:
             refusal,
             policy.rewrite,
             policy.body_limit_bytes,
+            policy.is_logged,
         )
 
     def _upstream(self, resolved: ResolvedBackend) -> UpstreamId:

@@ -49,6 +49,7 @@ class Route:
     with ``/``; a PREFIX path has no trailing slash but for the root, which is ``/`` itself.
     ``upstream`` is None when the route cannot be served; ``refusal`` then says why (its status and
     code are the answer). ``body_limit_bytes`` is None for the option's limit, 0 for none.
+    ``is_logged`` says whether its requests are for the access log.
     """
 
     ingress: IngressId
@@ -59,6 +60,7 @@ class Route:
     refusal: ReplyReason | None = None
     rewrite: Rewrite | None = None
     body_limit_bytes: int | None = None
+    is_logged: bool = True
 
 
 @attrs.frozen

@@ -155,6 +155,7 @@ def _route_row(route: Route) -> Row:
         None if route.refusal is None else route.refusal.code,
         None if rewrite is None else [rewrite.pattern, rewrite.template],
         route.body_limit_bytes,
+        route.is_logged,
     ]
 
 
@@ -239,7 +240,7 @@ class _Decoder:
         return None if row is None else self._route(*row)
 
     def _route(self, namespace: str, name: str, host: str, path: str, *rest: Any) -> Route:
-        match, upstream, refusal, rewrite, body_limit_bytes = rest
+        match, upstream, refusal, rewrite, body_limit_bytes, is_logged = rest
         return Route(
             self._ingress(namespace, name),
             host,
@@ -249,6 +250,7 @@ class _Decoder:
             None if refusal is None else REPLIES[refusal],
             None if rewrite is None else Rewrite(*rewrite),
             body_limit_bytes,
+            is_logged,
         )
 
     def _ingress(self, namespace: str, name: str) -> IngressId:

@@ -46,13 +46,15 @@ def _route(route: Route) -> Plain:
         target = str(route.upstream)
     elif route.refusal is not None:
         target += f"{route.refusal.status} {route.refusal.code}"
-    if route.rewrite is None and route.body_limit_bytes is None:
+    if route.rewrite is None and route.body_limit_bytes is None and route.is_logged:
         return target
     extra: dict[str, Plain] = {"to": target}
     if route.rewrite is not None:
         extra["rewrite"] = f"{route.rewrite.pattern} => {route.rewrite.template}"
     if route.body_limit_bytes is not None:
         extra["body_limit_bytes"] = route.body_limit_bytes
+    if not route.is_logged:
+        extra["access_log"] = "off"
     return extra
 
 

@@ -50,6 +50,7 @@ _routes = st.builds(
     st.none() | st.sampled_from(list(REPLIES.values())),
     st.none() | st.builds(Rewrite, _names, _names),
     st.none() | st.integers(0),
+    st.booleans(),
 )
 _hosts = st.builds(
     VirtualHost, _names, st.lists(_routes, max_size=3).map(tuple), st.none() | _routes
