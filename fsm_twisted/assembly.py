@@ -15,6 +15,7 @@ from typing import Any, NoReturn, Protocol
 
 from twisted.application.service import IServiceCollection, MultiService
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver, Logger
 
 from fsm_twisted.admin.health import admin_site
@@ -41,6 +42,8 @@ from fsm_twisted.workers.road import DataRoad, Front, make_tls
 _log = Logger()
 
 _SHORTEST_KEY_BYTES = 16
+# Certificates expire without any object changing.
+RECOMPILE_SECONDS = 3600.0
 
 
 class StartError(Exception):
@@ -120,6 +123,8 @@ class IngressService(MultiService):
             self._publish,
             now=lambda: datetime.now(UTC),
         )
+        self._recompiling = LoopingCall(self._controller.recompile)
+        self._recompiling.clock = reactor
         self._source = ManifestSource(
             settings.manifests, reactor=reactor, on_change=self._controller.contents_changed
         )
@@ -165,6 +170,7 @@ class IngressService(MultiService):
             kind = "https" if front.is_secure else "http"
             _log.info("listening: {kind} on {address}", kind=kind, address=str(front.address))
         self._listen_admin()
+        self._recompiling.start(RECOMPILE_SECONDS, now=False)
         self._not_ready = ""
         # What lives now lives for ever; the hot path makes no cycles.
         gc.collect()
@@ -231,6 +237,8 @@ class IngressService(MultiService):
     def stopService(self) -> Any:
         """Stop following changes; connections end with the process."""
         self._source.stop()
+        if self._recompiling.running:
+            self._recompiling.stop()
         return gatherResults([self._serving.stop(), maybeDeferred(super().stopService)])
 
 

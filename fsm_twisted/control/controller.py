@@ -47,6 +47,7 @@ class Controller:
         self._publish = publish
         self._now = now
         self.snapshot = EMPTY
+        self._contents: Contents | None = None
         self.findings: tuple[Finding, ...] = ()
         self.certificates: tuple[CertificateTime, ...] = ()
         self.changed_at: datetime | None = None
@@ -58,8 +59,14 @@ class Controller:
             return 0.0
         return max((self._now() - self.changed_at).total_seconds(), 0.0)
 
+    def recompile(self) -> None:
+        """Compile the same contents again: time has passed, certificates may have expired."""
+        if self._contents is not None:
+            self.contents_changed(self._contents)
+
     def contents_changed(self, contents: Contents) -> None:
         """Compile *contents* and publish the snapshot, if it says anything new."""
+        self._contents = contents
         generation = self.snapshot.generation
         compiled = compile_snapshot(
             Inventory.of(contents.objects),

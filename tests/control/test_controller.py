@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import attrs
 from twisted.logger import LogLevel
@@ -134,3 +134,17 @@ def test_a_problem_of_an_object_names_it_and_its_field() -> None:
 
     assert finding.object == about
     assert finding.message == "/m/web.yaml:3: spec.ports: is no list"
+
+
+def test_a_certificate_that_expires_is_told_without_any_change() -> None:
+    world = World()
+    world.controller.recompile()
+    assert world.published == []
+    world.says(TLS, secret("tls", make_pair("a.example", ("a.example",))))
+    before = world.codes
+
+    world.now = NOW + timedelta(days=3650)
+    world.controller.recompile()
+
+    assert set(world.codes) - set(before) == {"certificate_expired"}
+    assert len(world.published) == 1
