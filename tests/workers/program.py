@@ -60,7 +60,9 @@ class Handler(BaseHTTPRequestHandler):
             self.server.go_on.wait(20)
             self.wfile.write(b"world")
             return
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        told = self.headers["X-Request-ID"].encode()
+        head = b"HTTP/1.1 200 OK\r\nTold-Id: %b\r\nContent-Length: %d\r\n\r\n"
+        self.wfile.write(head % (told, len(body)) + body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass

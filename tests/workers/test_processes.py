@@ -177,6 +177,16 @@ def test_a_cookie_of_one_worker_names_the_same_endpoint_on_the_other(shared: Fle
     other.close()
 
 
+def test_workers_draw_their_request_ids_apart(shared: Fleet) -> None:
+    clients = [shared.connect_to(worker) for worker in shared.workers]
+    ids = [client.ask(get()).get(b"Told-Id") or b"" for client in clients]
+    for client in clients:
+        client.close()
+
+    assert [len(each) for each in ids] == [32, 32]
+    assert ids[0][:16] != ids[1][:16]
+
+
 def test_signals_for_the_group_end_neither_nursery_nor_workers(shared: Fleet) -> None:
     before = [shared.nursery, *shared.workers]
     for pid in before:
