@@ -1,0 +1,224 @@
+"""
+What the access log is told of each request, and how it travels to the one who writes it.
+
+Whoever serves requests has no time to write lines: it packs what it knows, heads unread, and
+sends batches. Reading heads and making lines is the writer's work.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+_FIXED: Final = struct.Struct("<dddHHBQQQIIIIII")
+_CLOCK: Final = struct.Struct("<d")
+_STRINGS: Final = 6
+_SEPARATOR: Final = b"\0"  # in nothing that is put together with it
+_LATEST: Final = 253402300800.0  # year 10000: nothing after it has a date
+
+
+class BatchError(ValueError):
+    """Bytes that are no batch of records."""
+
+
+class Noted(NamedTuple):
+    """
+    One request as the data plane tells it.
+
+    ``begun`` is on the data plane's own clock. ``upstream_seconds`` is negative when no endpoint
+    has answered. ``head`` is the request's as it was forwarded, with our fields: whatever was
+    asked for stands there, but for a ``target`` that was rewritten. ``peer`` is made by
+    `pack_peer`, ``route`` by `pack_route`, or empty. ``endpoints`` are those tried, as text,
+    between commas. ``reason`` is empty when the endpoint's answer was passed on, whole.
+    """
+
+    begun: float
+    seconds: float
+    upstream_seconds: float
+    status: int
+    tries: int
+    minor: int
+    bytes_in: int
+    bytes_out: int
+    body_bytes_out: int
+    head: bytes
+    target: bytes
+    peer: bytes
+    route: bytes
+    endpoints: bytes
+    reason: bytes
+
+
+def pack_peer(address: bytes, tls_version: bytes, server_name: bytes) -> bytes:
+    """Put together what is the same for all requests of a connection."""
+    return _SEPARATOR.join((address, tls_version, server_name))
+
+
+def pack_route(namespace: str, ingress: str, path: str, service: str, port: int) -> bytes:
+    """Put together what is the same for all requests of a route; no Service: empty, and 0."""
+    return "\0".join((namespace, ingress, path, service, str(port))).encode("utf-8", "replace")
+
+
+def pack(noted: Noted) -> bytes:
+    """Write one record."""
+    *numbers, head, target, peer, route, endpoints, reason = noted
+    fixed = _FIXED.pack(
+        *numbers, len(head), len(target), len(peer), len(route), len(endpoints), len(reason)
+    )
+    return b"".join((fixed, head, target, peer, route, endpoints, reason))
+
+
+def pack_batch(offset_seconds: float, records: Sequence[bytes]) -> bytes:
+    """
+    Put records together.
+
+    Args:
+        offset_seconds: What to add to the data plane's clock for seconds since the epoch.
+        records: Each from `pack`.
+    """
+    return b"".join((_CLOCK.pack(offset_seconds), *records))
+
+
+class AccessRecord(NamedTuple):
+    """
+    One request for the access log; times in seconds, sizes in bytes.
+
+    ``begun`` is seconds since the epoch. Texts are as clients have sent them, perhaps empty;
+    nothing of them is to be trusted. ``origin`` is ``upstream`` or ``proxy``; ``reason`` is the
+    code of an answer of our own, or of an end before the answer was whole.
+    """
+
+    begun: float
+    seconds: float
+    upstream_seconds: float | None
+    status: int
+    tries: int
+    bytes_in: int
+    bytes_out: int
+    body_bytes_out: int
+    request_id: str
+    client: str
+    method: str
+    host: str
+    path: str
+    protocol: str
+    user_agent: str
+    referer: str
+    namespace: str
+    ingress: str
+    route: str
+    service: str
+    port: int
+    endpoints: str
+    origin: str
+    reason: str
+    tls: str
+    server_name: str
+
+    @property
+    def overhead_seconds(self) -> float:
+        """The part of the time in which no endpoint had the request."""
+        return max(self.seconds - (self.upstream_seconds or 0.0), 0.0)
+
+
+def unpack_batch(data: bytes) -> Iterator[AccessRecord]:
+    """
+    Read what `pack_batch` has written, record by record.
+
+    Raises:
+        BatchError: It is no batch; records before the fault have been given.
+    """
+    try:
+        (offset,) = _CLOCK.unpack_from(data)
+        at = _CLOCK.size
+        while at < len(data):
+            fixed = _FIXED.unpack_from(data, at)
+            at += _FIXED.size
+            strings = []
+            for size in fixed[-_STRINGS:]:
+                strings.append(data[at : at + size])
+                at += size
+            if at > len(data):
+                raise BatchError("a record is cut short")
+            yield _record(offset, Noted(*fixed[:-_STRINGS], *strings))
+    except (struct.error, ValueError) as error:
+        raise BatchError("not a batch of records") from error
+
+
+def _record(offset: float, noted: Noted) -> AccessRecord:
+    begun = offset + noted.begun
+    if not (0 <= begun < _LATEST and 0 <= noted.seconds < _LATEST):
+        raise BatchError("a record out of time")
+    address, tls, server_name = _peer(noted.peer)
+    head = noted.head
+    method, _, rest = head[: head.find(b"\r\n")].partition(b" ")
+    return AccessRecord(
+        begun,
+        noted.seconds,
+        noted.upstream_seconds if noted.upstream_seconds >= 0 else None,
+        noted.status,
+        noted.tries,
+        noted.bytes_in,
+        noted.bytes_out,
+        noted.body_bytes_out,
+        _own_field(b"\r\nX-Request-ID: ", head),
+        _own_field(b"\r\nX-Real-IP: ", head) or address,
+        _text(method),
+        _field(b"\r\nHost: ", _HOST, head),
+        _text(noted.target or rest.rpartition(b" ")[0]),
+        f"HTTP/1.{noted.minor}" if method else "",
+        _field(b"\r\nUser-Agent: ", _USER_AGENT, head),
+        _field(b"\r\nReferer: ", _REFERER, head),
+        *_route(noted.route),
+        _text(noted.endpoints),
+        "proxy" if noted.reason else "upstream",
+        _text(noted.reason),
+        tls,
+        server_name,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _peer(peer: bytes) -> tuple[str, str, str]:
+    address, tls, server_name = _text(peer).split("\0")
+    return address, tls, server_name
+
+
+@lru_cache(maxsize=4096)
+def _route(route: bytes) -> tuple[str, str, str, str, int]:
+    if not route:
+        return "", "", "", "", 0
+    namespace, ingress, path, service, port = _text(route).split("\0")
+    return namespace, ingress, path, service, int(port)
+
+
+def _pattern(name: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"\r\n%b:([^\r\n]*)" % name, re.IGNORECASE)
+
+
+_HOST: Final = _pattern(b"host")
+_USER_AGENT: Final = _pattern(b"user-agent")
+_REFERER: Final = _pattern(b"referer")
+
+
+def _own_field(begin: bytes, head: bytes) -> str:
+    """Return the value of a field that only we write."""
+    at = head.find(begin)
+    return "" if at < 0 else _text(head[at + len(begin) : head.find(b"\r\n", at + len(begin))])
+
+
+def _field(begin: bytes, pattern: re.Pattern[bytes], head: bytes) -> str:
+    """Return the value of a field, looking first for its usual spelling, which is quicker."""
+    at = head.find(begin)
+    if at >= 0:
+        return _text(head[at + len(begin) : head.find(b"\r\n", at + 2)].strip(b" \t"))
+    found = pattern.search(head)
+    return "" if found is None else _text(found[1].strip(b" \t"))
+
+
+def _text(data: bytes) -> str:
+    r"""Return *data* as text; a byte that is no UTF-8 becomes ``\x`` and two digits."""
+    return data.decode("utf-8", "backslashreplace")
