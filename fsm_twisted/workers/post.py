@@ -21,6 +21,7 @@ _log = Logger()
 
 SETTLED_SECONDS = 10.0
 REAP_SECONDS = 1.0
+OVERDUE_SECONDS = 60.0
 _FIRST_DELAY_SECONDS = 0.25
 _LONGEST_DELAY_SECONDS = 30.0
 _REMEMBERED_DELTAS = 4
@@ -69,7 +70,8 @@ class Post:
     The master's side of one worker.
 
     At most one snapshot is under way: what comes meanwhile is sent as one change when the worker
-    has acknowledged it, so no queue grows and a slow worker keeps nobody waiting.
+    has acknowledged it, so no queue grows and a slow worker keeps nobody waiting. One that does
+    not acknowledge within `OVERDUE_SECONDS` hangs: it is killed, so that another takes the post.
 
     Args:
         loop: The reactor.
@@ -98,6 +100,7 @@ class Post:
         self._sent: Snapshot | None = None
         self._wanted: Snapshot | None = None
         self._channel: Channel | None = None
+        self._overdue: Any = None
         self._encoder = encoder
         self._acknowledged = acknowledged
         self._vacated = vacated
@@ -149,6 +152,17 @@ class Post:
         if wanted is not self.serving:
             self._channel.send(Kind.SNAPSHOT, self._encoder.encode(self.serving, wanted))
             self._sent = wanted
+            self._overdue = self._loop.callLater(OVERDUE_SECONDS, self._hangs)
+
+    def _hangs(self) -> None:
+        _log.error("worker {number} does not answer; it is killed", number=self.number)
+        self._overdue = None
+        self.kill()
+
+    def _in_time(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
 
     def _received(self, kind: Kind, payload: bytes) -> None:
         try:
@@ -166,11 +180,13 @@ class Post:
         if self._sent is None or self._sent.generation != generation:
             msg = f"generation {generation} was not sent"
             raise ValueError(msg)
+        self._in_time()
         self.serving = self._sent
         self._acknowledged()
         self._advance()
 
     def _ended(self) -> None:
+        self._in_time()
         self._channel = self._sent = self.serving = None
         if self.pid:
             # A worker whose nursery has died belongs to process 1, which in a container is us.
