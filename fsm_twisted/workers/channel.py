@@ -38,7 +38,7 @@ class Kind(IntEnum):
     """Say what has been counted: the question's number in decimal."""
 
     READY = 16
-    """The worker runs; its process id in decimal."""
+    """The worker runs, and waits for its first snapshot."""
     ACKNOWLEDGED = 17
     """The generation that is served from now on, in decimal."""
     LOG = 18

@@ -8,7 +8,6 @@ installs its own. It holds no credentials and knows neither sources nor compiler
 from __future__ import annotations
 
 import gc
-import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -51,7 +50,7 @@ class Worker:
     def start(self) -> None:
         """Say that this worker runs; the first snapshot opens its listeners."""
         self._road.start()
-        self.channel.send(Kind.READY, b"%d" % os.getpid())
+        self.channel.send(Kind.READY)
 
     def _received(self, kind: Kind, payload: bytes) -> None:
         match kind:

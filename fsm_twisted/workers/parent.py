@@ -138,7 +138,9 @@ class Fleet:
             return
         self._nursery_began = time.monotonic()
         try:
-            self._nursery = NurseryProcess.start(self._reactor, self._plan, self._nursery_lost)
+            self._nursery = NurseryProcess.start(
+                self._reactor, self._plan, self._forked, self._nursery_lost
+            )
         except OSError as error:
             _log.error("the nursery cannot be started: {why}", why=error.strerror)
             self._nursery_lost()
@@ -168,6 +170,9 @@ class Fleet:
         post.take(ours, time.monotonic())
         with its:
             self._nursery.fork(post.number, its)
+
+    def _forked(self, number: int, pid: int) -> None:
+        self._posts[number - 1].pid = pid
 
     def _vacated(self, post: Post) -> None:
         self._counts.gone(post.number)

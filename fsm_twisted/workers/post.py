@@ -80,6 +80,10 @@ class Post:
         acknowledged: Called when the worker serves another generation.
         vacated: Called when the worker has gone.
         receivers: Take the messages that are not about snapshots.
+
+    Attributes:
+        pid: The worker's process, 0 when it is not known; the nursery tells, not the worker, since
+            it is what we kill.
     """
 
     def __init__(
@@ -166,11 +170,9 @@ class Post:
 
     def _received(self, kind: Kind, payload: bytes) -> None:
         try:
-            if kind is Kind.READY:
-                self.pid = int(payload)
-            elif kind is Kind.ACKNOWLEDGED:
+            if kind is Kind.ACKNOWLEDGED:
                 self._confirm(int(payload))
-            else:
+            elif kind is not Kind.READY:
                 self._receivers[kind](self.number, payload)
         except (ValueError, TypeError, LookupError):
             _log.failure("worker {number} talks nonsense", number=self.number)

@@ -20,6 +20,8 @@ from fsm_twisted.workers.plan import Plan
 _log = Logger()
 
 _PACKET_BYTES = 512
+
+Forked = Callable[[int, int], None]
 _GROUP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
@@ -31,6 +33,7 @@ class NurseryProcess:
         loop: The reactor.
         control: Our end of its packet socket.
         process: The process itself.
+        forked: Told the number and the process id of each new worker.
         lost: Called once when it has died.
     """
 
@@ -43,18 +46,20 @@ class NurseryProcess:
         loop: EventLoop,
         control: socket.socket,
         process: subprocess.Popen[bytes],
+        forked: Forked,
         lost: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._control = control
         self._fd = control.fileno()
         self._process = process
+        self._forked = forked
         self._lost = lost
         self._is_open = True
         loop.addReader(self)
 
     @classmethod
-    def start(cls, loop: EventLoop, plan: Plan, lost: Callable[[], None]) -> Self:
+    def start(cls, loop: EventLoop, plan: Plan, forked: Forked, lost: Callable[[], None]) -> Self:
         """
         Start a fresh interpreter; it may be asked to fork at once.
 
@@ -69,7 +74,7 @@ class NurseryProcess:
                 ours.close()
                 raise
         ours.setblocking(False)  # noqa: FBT003
-        return cls(loop, ours, process, lost)
+        return cls(loop, ours, process, forked, lost)
 
     def fork(self, number: int, channel: socket.socket) -> None:
         """Have worker *number* forked; when that fails, *channel* closes at its other end."""
@@ -100,6 +105,7 @@ class NurseryProcess:
         match word, rest:
             case "forked", [number, pid]:
                 _log.debug("worker {number} is process {pid}", number=number, pid=pid)
+                self._forked(int(number), int(pid))
             case "failed", [number, why]:
                 _log.error("worker {number} cannot be forked: {why}", number=number, why=why)
             case "ended", [pid, status] if status != "0":

@@ -72,7 +72,8 @@ def station() -> Iterator[Station]:
     post.take(ours, 0)
     with subprocess.Popen(["sleep", "60"]) as process, its:
         station = Station(loop, post, its, process)
-        station.says(Kind.READY, b"%d" % process.pid)
+        post.pid = process.pid
+        station.says(Kind.READY, b"")
         yield station
         process.kill()
         ours.close()
