@@ -1,0 +1,167 @@
+"""An Agent for the API server: its TLS policy, and connections that notice a dead peer."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from OpenSSL import SSL, crypto
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
+from twisted.internet.ssl import (
+    Certificate,
+    CertificateOptions,
+    KeyPair,
+    PrivateCertificate,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.web.client import URI, Agent
+from twisted.web.iweb import IAgent, IAgentEndpointFactory
+from zope.interface import implementer
+
+from fsm_twisted.sources.cluster.access import Access, CredentialsError, TLSFacts
+
+CONNECT_SECONDS: Final = 10.0
+# A peer that vanished without a word is noticed within a minute, as Go's client does.
+_IDLE_SECONDS, _PROBE_SECONDS, _PROBES = 30, 10, 3
+
+_PEM_CERTIFICATE: Final = re.compile(
+    rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL
+)
+
+
+class Agents:
+    """Makes the Agent for an `Access`; a new one when what concerns TLS has changed."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._latest: tuple[tuple[str, TLSFacts], IAgent] | None = None
+
+    def agent_for(self, access: Access) -> IAgent:
+        """
+        Return the Agent for *access*.
+
+        Raises:
+            CredentialsError: A certificate or key cannot be used.
+        """
+        facts = (access.base_url, access.tls)
+        if self._latest is None or self._latest[0] != facts:
+            factory = _Endpoints(self._reactor, _creator(*facts))
+            agent = Agent.usingEndpointFactory(self._reactor, factory)
+            self._latest = (facts, agent)
+        return self._latest[1]
+
+
+@implementer(IAgentEndpointFactory)
+class _Endpoints:
+    """Where an Agent connects to."""
+
+    def __init__(self, reactor: Any, creator: IOpenSSLClientConnectionCreator | None) -> None:
+        self._reactor = reactor
+        self._creator = creator
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: N802  Twisted's name
+        """Return the endpoint for *uri*."""
+        host = uri.host.decode("ascii").strip("[]")
+        plain = _Attentive(HostnameEndpoint(self._reactor, host, uri.port, CONNECT_SECONDS))
+        return plain if self._creator is None else wrapClientTLS(self._creator, plain)
+
+
+@implementer(IStreamClientEndpoint)
+class _Attentive:
+    """An endpoint whose connections end when the peer does not answer any more."""
+
+    def __init__(self, endpoint: HostnameEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect, and ask the kernel to look after the peer."""
+        return self._endpoint.connect(factory).addCallback(_look_after)
+
+
+def _look_after(protocol: IProtocol) -> IProtocol:
+    transport: Any = protocol.transport  # type: ignore[attr-defined]
+    handle = transport.getHandle()
+    transport.setTcpKeepAlive(1)
+    handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE_SECONDS)
+    handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _PROBE_SECONDS)
+    handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
+    handle.setsockopt(
+        socket.IPPROTO_TCP,
+        socket.TCP_USER_TIMEOUT,
+        1000 * (_IDLE_SECONDS + _PROBE_SECONDS * _PROBES),
+    )
+    return protocol
+
+
+def _creator(base_url: str, facts: TLSFacts) -> IOpenSSLClientConnectionCreator | None:
+    parts = urlsplit(base_url)
+    if parts.scheme != "https":
+        return None
+    name = facts.server_name or parts.hostname or ""
+    try:
+        if not facts.is_verified:
+            return _Unverified(name, CertificateOptions(**_own(facts)))
+        return optionsForClientTLS(name, _trust(facts), extraCertificateOptions=_own(facts))
+    except (SSL.Error, crypto.Error, ValueError, UnicodeError):
+        what = "a certificate or key for the API server cannot be used: no PEM, or no pair"
+        raise CredentialsError(what) from None
+
+
+def _trust(facts: TLSFacts) -> Any:
+    if facts.trust_pem is None:
+        return platformTrust()
+    found = _certificates(facts.trust_pem)
+    if not found:
+        raise CredentialsError("the certificate authority of the API server is no PEM")
+    return trustRootFromCertificates(found)
+
+
+def _own(facts: TLSFacts) -> dict[str, Any]:
+    """Return our certificate, its key and its chain, as options."""
+    if facts.certificate_pem is None or facts.key_pem is None:
+        return {}
+    found = _certificates(facts.certificate_pem)
+    if not found:
+        raise CredentialsError("our certificate for the API server is no PEM")
+    first, *chain = found
+    key = KeyPair.load(facts.key_pem, crypto.FILETYPE_PEM)
+    pair = PrivateCertificate.fromCertificateAndKeyPair(first, key)
+    return {
+        "privateKey": pair.privateKey.original,
+        "certificate": pair.original,
+        "extraCertChain": [each.original for each in chain],
+    }
+
+
+def _certificates(pem: bytes) -> list[Certificate]:
+    return [Certificate.loadPEM(each) for each in _PEM_CERTIFICATE.findall(pem)]
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Unverified:
+    """TLS that believes anybody: ``insecure-skip-tls-verify``."""
+
+    def __init__(self, name: str, options: CertificateOptions) -> None:
+        self._name = name
+        self._context = options.getContext()
+
+    def clientConnectionForTLS(  # noqa: N802  Twisted's name
+        self, _: TLSMemoryBIOProtocol
+    ) -> SSL.Connection:
+        """Return a connection that checks nothing."""
+        connection = SSL.Connection(self._context, None)
+        if not re.fullmatch(r"[0-9.]+|.*:.*", self._name):
+            connection.set_tlsext_host_name(self._name.encode("idna"))
+        return connection
