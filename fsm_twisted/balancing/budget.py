@@ -13,20 +13,20 @@ class RetryBudget:
     Every request earns a fifth of a retry, up to a reserve of a hundred.
 
     A quiet proxy can so retry at once, and a proxy all of whose endpoints fail sends at most 1.2
-    times the requests that it gets.
+    times the requests that it gets. ``requests`` is for the caller to count up.
     """
 
-    __slots__ = ("_tokens",)
+    __slots__ = ("_seen", "_tokens", "requests")
 
     def __init__(self) -> None:
+        self.requests = 0
+        self._seen = 0
         self._tokens = RESERVE
-
-    def earn(self) -> None:
-        """Note a request."""
-        self._tokens = min(self._tokens + SHARE, RESERVE)
 
     def spend(self) -> bool:
         """Take a retry out of the budget; false when there is none left."""
+        self._tokens = min(self._tokens + SHARE * (self.requests - self._seen), RESERVE)
+        self._seen = self.requests
         if self._tokens < 1:
             return False
         self._tokens -= 1

@@ -36,18 +36,26 @@ _FIELD_LINE: Final = re.compile(
 STRAY: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)|(?<!\r)\n")
 
 
+_SHORTEST_LINE: Final = 4  # "a:", CR and LF
+
+
 @attrs.frozen
 class HeadLimits:
     """
     How large a head, or the trailers of a chunked body, may be.
 
     ``line_bytes`` is for one line without its CRLF, ``head_bytes`` for all lines with theirs,
-    the empty one included.
+    the empty one included. A head of up to ``harmless_bytes`` breaks none of the limits.
     """
 
     line_bytes: int = 16384
     head_bytes: int = 32768
     fields: int = 128
+    harmless_bytes: int = attrs.field(init=False)
+
+    @harmless_bytes.default
+    def _harmless(self) -> int:
+        return min(self.line_bytes, self.head_bytes, _SHORTEST_LINE * self.fields)
 
 
 DEFAULT_LIMITS: Final = HeadLimits()

@@ -61,14 +61,14 @@ def _ordinary_line(names: Iterable[bytes], prefixes: Iterable[bytes] = ()) -> by
 
 _ASKED: Final = _ordinary_line(_REQUEST_NAMES, _REQUEST_PREFIXES)
 _ANSWERED: Final = _ordinary_line(_RESPONSE_NAMES)
-_LINE_BYTES: Final = 4  # of the shortest field line
 _KEPT_ALIVE: Final = rb"\r\n[Cc]onnection: ?[Kk]eep-[Aa]live"
 
 # One run of lines at a time, whose alternatives exclude each other: two runs side by side could be
 # divided in as many ways as there are lines, and a head that does not match would take quadratic
-# time (seconds for 16 KiB). So a group may have matched more than once; see `_is_repeated`.
+# time (seconds for 16 KiB). So a group may have matched more than once; the number of Connection
+# lines is counted.
 USUAL_REQUEST: Final = re.compile(
-    rb"(GET|POST|HEAD|PUT|DELETE|PATCH) (/[!\"$-~]*+) HTTP/1\.1"
+    rb"(GET|POST|PUT|DELETE|PATCH) (/[!\"$-~]*+) HTTP/1\.1"
     rb"(?:\r\n%b)*\r\n[Hh]ost: ?([A-Za-z0-9.:-]++)(?:\r\n%b|(%b))*\r\n\r\n"
     % (_ASKED, _ASKED, _KEPT_ALIVE)
 )
@@ -92,23 +92,33 @@ Content-Length in bytes, and the same Connection line after it.
 """
 
 
-def usual_request(data: bytes, limits: HeadLimits) -> re.Match[bytes] | None:
-    """
-    Recognise one usual request, whole and alone in *data*; the groups are `USUAL_REQUEST`'s.
+Usual = tuple[bytes, bytes, bytes, bytes, int, int]
+"""Method, target, its path, Host as sent, and where to cut: its Connection line, or nothing."""
 
-    Its authority has yet to be parsed.
+
+def usual_request(data: bytes, limits: HeadLimits) -> Usual | None:
+    """
+    Recognise one usual request, whole and alone in *data*; its authority has yet to be parsed.
+
+    ``data[:begin] + data[end:]`` is what may go on, where *begin* and *end* are the last two of
+    what is returned.
     """
     found = USUAL_REQUEST.fullmatch(data)
-    if found is None or is_unusual_size(data, len(data), limits) or _may_have_dots(found[2]):
+    if found is None:
         return None
-    if found[4] is not None and _is_repeated(data, len(data)):
+    method, target, authority, connection = found.groups()
+    path = target.partition(b"?")[0]
+    if b"/." in path or b"%" in path:
+        return None  # there could be a dot segment
+    size = len(data)
+    if size > limits.harmless_bytes and is_unusual_size(data, size, limits):
         return None
-    return found
-
-
-def _is_repeated(data: bytes, end: int) -> bool:
-    """Return whether the Connection line could be there twice: then the head is not usual."""
-    return data.count(b"onnection:", 0, end) > 1
+    if connection is None:
+        return method, target, path, authority, size - 2, size - 2
+    if data.count(b"onnection:") > 1:
+        return None
+    begin, end = found.span(4)
+    return method, target, path, authority, begin, end
 
 
 def is_unusual_size(head: bytes, end: int, limits: HeadLimits) -> bool:
@@ -119,13 +129,7 @@ def is_unusual_size(head: bytes, end: int, limits: HeadLimits) -> bool:
     """
     if end > limits.line_bytes or end > limits.head_bytes:
         return True
-    return end > _LINE_BYTES * limits.fields and head.count(b"\n", 0, end) > limits.fields + 2
-
-
-def _may_have_dots(target: bytes) -> bool:
-    """Return whether the path of *target* could have a dot segment: then it is not usual."""
-    path, _, _ = target.partition(b"?")
-    return b"/." in path or b"%" in path
+    return head.count(b"\n", 0, end) > limits.fields + 2
 
 
 def usual_answer(data: bytes, limits: HeadLimits, server: bytes, date: bytes) -> bytes | None:
@@ -146,19 +150,25 @@ def usual_answer(data: bytes, limits: HeadLimits, server: bytes, date: bytes) ->
         return None
     end = found.end()
     before, after = found.group(2, 4)
-    if len(data) - end != int(found[3]) or is_unusual_size(data, end, limits):
+    if len(data) - end != int(found[3]) or (
+        (before is not None or after is not None) and data.count(b"onnection:", 0, end) > 1
+    ):
         return None
-    if (before is not None or after is not None) and _is_repeated(data, end):
+    if end > limits.harmless_bytes and is_unusual_size(data, end, limits):
         return None
-    own = b""
-    if data.find(b"\nServer:", 0, end) < 0 or data.find(b"\nDate:", 0, end) < 0:
-        names = data[:end].lower()
-        own = b"" if b"\nserver:" in names else server
-        if b"\ndate:" not in names:
-            own += date
+    own = _missing(data, end, server, date)
     if before is None and after is None:
         if not own:
             return data
         return b"".join((data[: end - 2], own, data[end - 2 :]))
     first, last = found.span(2 if before is not None else 4)
     return b"".join((data[:first], data[last : end - 2], own, data[end - 2 :]))
+
+
+def _missing(data: bytes, end: int, server: bytes, date: bytes) -> bytes:
+    """Return those of our field lines that the head ``data[:end]`` lacks."""
+    if data.find(b"\nServer:", 0, end) >= 0 and data.find(b"\nDate:", 0, end) >= 0:
+        return b""
+    names = data[:end].lower()
+    own = b"" if b"\nserver:" in names else server
+    return own if b"\ndate:" in names else own + date

@@ -19,19 +19,26 @@ class Attempts:
     Args:
         state: The upstream that the request has been routed to.
         key: What the request is hashed by.
+        fields: Those of the request, where an affinity cookie is looked for.
+        first: The endpoint that has been tried already.
 
     Attributes:
-        fields: Those of the request, where an affinity cookie is looked for.
         is_new: Whether the client has no affinity cookie yet.
         closed: How often a connection has closed on the request before an answer.
     """
 
     __slots__ = ("_key", "_state", "_tried", "closed", "fields", "is_new")
 
-    def __init__(self, state: UpstreamState, key: bytes, fields: Fields = ()) -> None:
+    def __init__(
+        self,
+        state: UpstreamState,
+        key: bytes,
+        fields: Fields = (),
+        first: EndpointState | None = None,
+    ) -> None:
         self._state = state
         self._key = key
-        self._tried: list[EndpointState] = []
+        self._tried: list[EndpointState] = [] if first is None else [first]
         self.fields = fields
         self.is_new = False
         self.closed = 0

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Input that may wait while a request is being served (pipelining); then the client must wait.
 WAITING_BYTES = 64 * 1024
 LINGER_SECONDS = 2.0  # of silence
+MOST_LINGER_SECONDS = 30.0
 LINGER_BYTES = 16 * 1024 * 1024
 
 
@@ -43,6 +44,7 @@ class Downstream(Descriptor):
         "_input_has_ended",
         "_is_between",
         "_is_serving",
+        "_linger_end",
         "_lingered_bytes",
         "_lingers",
         "exchange",
@@ -65,6 +67,7 @@ class Downstream(Descriptor):
         self._ends_after_reply = False
         self._lingers = False
         self._lingered_bytes = 0
+        self._linger_end = _NEVER
 
     def start(self) -> None:
         """Begin to read; the first head has its time limit from now on."""
@@ -95,7 +98,8 @@ class Downstream(Descriptor):
             if self._lingered_bytes > LINGER_BYTES:
                 self.close()
             else:
-                self.deadline = self.plane.seconds() + LINGER_SECONDS
+                silence_end = self.plane.seconds() + LINGER_SECONDS
+                self.deadline = min(silence_end, self._linger_end)
         elif not (self._is_between and self._take_usual(data)):
             self._input = self._input + data if self._input else data
             self._serve()
@@ -110,7 +114,7 @@ class Downstream(Descriptor):
         found = usual_request(data, plane.options.limits)
         if found is None:
             return False
-        method, target, authority, connection = found.groups()
+        method, target, path, authority, begin, end = found
         active = plane.runtime.active
         known = active.hosts.get(authority)
         if known is None:
@@ -121,24 +125,14 @@ class Downstream(Descriptor):
         host, is_tls_host = known
         if is_tls_host and not self.peer.is_secure and plane.redirects:
             return False
-        bound = active.router.match(host, target.partition(b"?")[0])
+        bound = active.router.match(host, path)
         if bound is None or bound.usual is None or self.peer.is_trusted:
             return False
-        if connection is None:
-            head = data[:-2]
-        else:
-            begin, end = found.span(4)
-            head = data[:begin] + data[end:-2]
-        own = b"X-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n\r\n"
+        own = _OWN % (authority, plane.next_request_id())
+        head = b"".join((data[:begin], data[end:-2], self.peer.fields, own))
         self._is_between = False
         self.deadline = _NEVER
-        self.exchange = exchange = Exchange(
-            self,
-            bound.usual,
-            method,
-            target,
-            b"".join((head, self.peer.fields, own % (authority, plane.next_request_id()))),
-        )
+        self.exchange = exchange = Exchange(self, bound.usual, method, target, head)
         exchange.attempt()
         return True
 
@@ -282,6 +276,17 @@ class Downstream(Descriptor):
             self._is_between = not self._heads.pending
         self._read_on()
 
+    def usual_ended(self, now: float) -> None:
+        """Go on after a usual exchange that has ended at the time *now*."""
+        if self._input or self._input_has_ended or self._out is not None:
+            self.exchange_ended(ends=False)
+            return
+        self.exchange = None
+        self._is_between = True
+        self.deadline = now + self.plane.options.idle_seconds
+        if not self._reading:
+            self.resumeProducing()
+
     def _is_over(self) -> bool:
         """Whether no request is here, nor is one to come; when draining, none is."""
         if self._input:
@@ -313,7 +318,9 @@ class Downstream(Descriptor):
         else:
             self._lingers = True
             self._input = b""
-            self.deadline = self.plane.seconds() + LINGER_SECONDS
+            now = self.plane.seconds()
+            self._linger_end = now + MOST_LINGER_SECONDS
+            self.deadline = now + LINGER_SECONDS
             self.resumeProducing()
 
     def output_progressed(self) -> None:
@@ -370,3 +377,4 @@ def connection_field(minor: int, *, ends: bool) -> bytes:
 
 
 _NEVER = float("inf")
+_OWN = b"X-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n\r\n"

@@ -17,16 +17,17 @@ from fsm_twisted.proxy.attempts import Attempts
 from fsm_twisted.proxy.replies import SERVER
 from fsm_twisted.proxy.request_body import RequestBody
 from fsm_twisted.proxy.response import Response
-from fsm_twisted.proxy.retry import Failure, is_idempotent
+from fsm_twisted.proxy.retry import IDEMPOTENT, Failure
 from fsm_twisted.proxy.upstream import UpstreamConnection
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
 if TYPE_CHECKING:
+    from fsm_twisted.message.fields import Fields
     from fsm_twisted.message.heads import RequestHead
     from fsm_twisted.proxy.admission import Admitted
     from fsm_twisted.proxy.client import Claims
     from fsm_twisted.proxy.downstream import Downstream
-    from fsm_twisted.proxy.runtime import UpstreamState
+    from fsm_twisted.proxy.runtime import EndpointState, UpstreamState
 
 
 class Exchange:
@@ -54,6 +55,9 @@ class Exchange:
     upstream: UpstreamConnection | None = None
     _body: RequestBody | None = None
     _is_secure = False
+    _fields: Fields = ()
+    _attempts: Attempts | None = None
+    _endpoint: EndpointState | None = None
     _response: Response | None = None
     _failure = REPLIES["no_endpoints"]
 
@@ -66,15 +70,14 @@ class Exchange:
         head: bytes,
     ) -> None:
         self.downstream = downstream
-        self.plane = downstream.plane
+        self.plane = plane = downstream.plane
         self.method = method
         self._state = state
         self._head_bytes = head
-        self.plane.budget.earn()
-        self._begun = self._sent = self.plane.seconds()
+        plane.budget.requests += 1
+        self._begun = self._sent = plane.seconds()
         make_key = state.key_of
-        key = b"" if make_key is None else make_key(downstream.peer.address, target, ())
-        self.attempts = Attempts(state, key)
+        self._key = b"" if make_key is None else make_key(downstream.peer.address, target, ())
 
     @classmethod
     def of_head(cls, downstream: Downstream, admitted: Admitted, claims: Claims) -> Self:
@@ -94,9 +97,9 @@ class Exchange:
         self.persistent = head.persistent
         self.is_usual = False
         self._is_secure = claims.is_secure
-        make_key = state.key_of
-        key = b"" if make_key is None else make_key(claims.address, head.target.wire, head.fields)
-        self.attempts = Attempts(state, key, head.fields)
+        self._fields = head.fields
+        if state.key_of is not None:
+            self._key = state.key_of(claims.address, head.target.wire, head.fields)
         if not is_empty(head.framing):
             limit = admitted.bound.body_limit_bytes
             body = RequestBody(head.framing, limit, self.plane.options.limits)
@@ -114,29 +117,43 @@ class Exchange:
 
     # The way to an endpoint
 
+    @property
+    def attempts(self) -> Attempts:
+        """What has been tried so far; made when the first choice is not simple, or not enough."""
+        attempts = self._attempts
+        if attempts is None:
+            attempts = Attempts(self._state, self._key, self._fields, self._endpoint)
+            self._attempts = attempts
+        return attempts
+
     def attempt(self) -> None:
         """Take the next endpoint, and an idle connection to it or a new one."""
-        endpoint = self.attempts.next()
+        state, attempts = self._state, self._attempts
+        if attempts is None and state.cookie is None:
+            endpoint = self._endpoint = state.balancer.pick(self._key)
+        else:
+            endpoint = self.attempts.next()
         if endpoint is None:
             self._answer(self._failure)
             return
         endpoint.in_flight += 1
         idle = endpoint.idle
+        # A stale connection costs the only retry there is: look before the second time.
+        may_be_stale = attempts is None and self.method in IDEMPOTENT
         while idle:
             upstream = idle.pop()
-            # A stale connection costs the only retry there is: look before the second time.
-            if (is_idempotent(self.method) and not self.attempts.closed) or upstream.is_alive():
+            if may_be_stale or upstream.is_alive():
                 upstream.exchange = self
                 self.upstream = upstream
                 self._send(upstream)
                 return
             upstream.close()
         self.upstream = upstream = UpstreamConnection(self.plane, endpoint, self)
-        upstream.connect(self._state.connect_seconds)
+        upstream.connect(state.connect_seconds)
 
     def affinity_field(self) -> bytes:
         """Return the Set-Cookie line that keeps a new client with its endpoint, or nothing."""
-        if not self.attempts.is_new or self.upstream is None:
+        if self._attempts is None or not self._attempts.is_new or self.upstream is None:
             return b""
         return self._state.cookie_field(self.upstream.endpoint, is_secure=self._is_secure)
 
@@ -240,14 +257,25 @@ class Exchange:
 
     def _pass_usual(self, data: bytes) -> bool:
         """Take the straight road with one usual answer, whole in one read; else False."""
-        plane = self.plane
-        if self.method == b"HEAD" or plane.is_draining:
+        plane, upstream = self.plane, self.upstream
+        if upstream is None or upstream.has_output or plane.is_draining:
             return False
         answer = usual_answer(data, plane.options.limits, SERVER, plane.date_field)
         if answer is None:
             return False
-        self.send_answer(answer)
-        self.finish(data[_STATUS_CLASS] - _ZERO, is_reusable=True, ends=False)
+        endpoint, cells = upstream.endpoint, self._state.cells
+        endpoint.in_flight -= 1
+        if endpoint.has_failed:
+            endpoint.succeeded()
+        self.upstream = None
+        cells.bytes_out += len(answer)
+        self.downstream.write(answer)
+        now = plane.seconds()
+        cells.observe(
+            self.method, data[_STATUS_CLASS] - _ZERO, now - self._begun, now - self._sent
+        )
+        upstream.release(now)
+        self.downstream.usual_ended(now)
         return True
 
     def send_answer(self, data: bytes) -> None:
@@ -367,7 +395,7 @@ class Exchange:
         self.request_body = None
         upstream.unregister_producer()
         if is_reusable and not incomplete and not upstream.has_output:
-            upstream.release()
+            upstream.release(now)
         else:
             upstream.discard()
         self.downstream.exchange_ended(ends=ends or incomplete)

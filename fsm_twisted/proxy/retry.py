@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from enum import Enum
 
+# Sending these twice is the same as once (RFC 9110 section 9.2).
 _SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
-_IDEMPOTENT = _SAFE | {b"PUT", b"DELETE"}
+IDEMPOTENT = _SAFE | {b"PUT", b"DELETE"}
 
 # So many endpoints that accept no connection cost a request nothing of the retry budget: nothing
 # was sent, and of several dead endpoints not all may be ejected. Those after them are paid for.
@@ -26,11 +27,6 @@ class Failure(Enum):
     NOT_CONNECTED = "not connected"
     REUSED_CLOSED = "a reused connection closed"
     FRESH_CLOSED = "a fresh connection closed"
-
-
-def is_idempotent(method: bytes) -> bool:
-    """Return whether sending the request twice is the same as once (RFC 9110 section 9.2.2)."""
-    return method in _IDEMPOTENT
 
 
 def may_retry(
@@ -51,5 +47,5 @@ def may_retry(
     if failure is Failure.NOT_CONNECTED:
         return True
     if failure is Failure.REUSED_CLOSED:
-        return method in _IDEMPOTENT and not retries
+        return method in IDEMPOTENT and not retries
     return method in _SAFE and not has_body and retries < MOST_CLOSED

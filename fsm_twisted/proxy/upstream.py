@@ -155,8 +155,8 @@ class UpstreamConnection(Descriptor):
 
     # The end
 
-    def release(self) -> None:
-        """Go back to the pool; the exchange is over and both sides are clean."""
+    def release(self, now: float) -> None:
+        """Go back to the pool at the time *now*; the exchange is over and both sides are clean."""
         self.exchange = None
         endpoint = self.endpoint
         idle = endpoint.idle
@@ -164,9 +164,10 @@ class UpstreamConnection(Descriptor):
             self.close()
             return
         self.is_fresh = False
-        self.deadline = self.plane.seconds() + self.plane.options.pool_idle_seconds
+        self.deadline = now + self.plane.options.pool_idle_seconds
         idle.append(self)
-        self.resumeProducing()
+        if not self._reading:
+            self.resumeProducing()
 
     def discard(self) -> None:
         """Close without telling the exchange, which has finished with this connection."""

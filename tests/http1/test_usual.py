@@ -16,7 +16,6 @@ from fsm_twisted.http1.grammar import (
 from fsm_twisted.http1.reader import HeadReader, ResponseHeadReader
 from fsm_twisted.http1.usual import (
     USUAL_REQUEST,
-    is_unusual_size,
     usual_answer,
     usual_request,
 )
@@ -110,7 +109,7 @@ def test_a_usual_request_means_the_same_to_the_strict_parser(data: bytes) -> Non
     found = usual_request(data, DEFAULT_LIMITS)
     if found is None:
         return
-    method, target, authority, connection = found.groups()
+    method, target, path, authority, begin, end = found
 
     reader = HeadReader()
     assert reader.feed(data) == data
@@ -124,10 +123,8 @@ def test_a_usual_request_means_the_same_to_the_strict_parser(data: bytes) -> Non
     assert (head.method, head.target.wire, head.authority.wire) == (method, target, authority)
     assert (head.minor, head.framing, head.persistent) == (1, NO_BODY, True)
     assert (head.claims, head.upgrade, head.expects_continue) == ((), None, False)
-    forwarded = data
-    if connection is not None:
-        begin, end = found.span(4)
-        forwarded = data[:begin] + data[end:]
+    assert path == head.target.path
+    forwarded = data[:begin] + data[end:]
     again = parse_request_head(forwarded, DEFAULT_LIMITS)
     assert again == head
     assert b"connection" not in {name.lower() for name, _ in head.fields}
@@ -195,8 +192,8 @@ def test_a_head_with_this_line_takes_the_general_road(line: bytes) -> None:
 def test_heads_over_a_limit_take_the_general_road() -> None:
     many = REQUEST[:-2] + b"a:\r\n" * 130 + b"\r\n"
     assert USUAL_REQUEST.fullmatch(many) is not None
-    assert is_unusual_size(many, len(many), DEFAULT_LIMITS)
-    assert is_unusual_size(REQUEST, len(REQUEST), HeadLimits(line_bytes=100))
+    assert usual_request(many, DEFAULT_LIMITS) is None
+    assert usual_request(REQUEST, HeadLimits(line_bytes=100)) is None
 
 
 def test_the_nginx_answer_is_usual_and_loses_its_connection_field() -> None:

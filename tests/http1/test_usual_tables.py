@@ -26,18 +26,19 @@ def check_request(data: bytes) -> bool:
     found = usual_request(data, LIMITS)
     if found is None:
         return False
+    method, target, path, wire, begin, end = found
     try:
-        authority = parse_authority(found[3])
+        authority = parse_authority(wire)
     except AuthorityError:
         return False
 
     head = parse_request_head(data, LIMITS)
 
-    assert (head.method, head.target.wire, head.authority) == (found[1], found[2], authority)
+    assert (head.method, head.target.wire, head.authority) == (method, target, authority)
+    assert head.target.path == path
     assert (head.minor, head.claims, head.framing) == (1, (), NO_BODY)
     assert (head.persistent, head.expects_continue, head.upgrade) == (True, False, None)
     # The line that is cut out is the only one that is not for the endpoint, Host apart.
-    begin, end = found.span(4) if found[4] is not None else (0, 0)
     passed = data[:begin] + data[end:]
     assert passed.count(b"\r\n") == len(head.fields) + 3
     assert all(REQUEST_NAMES[name] == ORDINARY for name, _ in head.fields)
