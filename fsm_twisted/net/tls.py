@@ -45,6 +45,11 @@ class TlsStream:
         self._send = connection.send
         self.pending: Callable[[], int] | None = connection.pending
 
+    def description(self) -> tuple[bytes, bytes]:
+        """Return the version, such as TLSv1.3, and the server name that the client has sent."""
+        version = self._connection.get_protocol_version_name().encode("ascii")
+        return version, self._connection.get_servername() or b""
+
     def recv(self, size: int) -> bytes:
         """Read a record's worth; ``b""`` after close_notify."""
         try:

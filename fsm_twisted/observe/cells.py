@@ -94,6 +94,10 @@ class UpstreamCells:
         histogram.counts[bisect_left(SECONDS, upstream)] += 1
         histogram.seconds += upstream
 
+    def count_switch(self, method: bytes) -> None:
+        """Count a request that has become a tunnel; its duration says nothing of our speed."""
+        self._count_request(method, 1)
+
     def _count_request(self, method: bytes, status_class: int) -> None:
         key = (method if method in METHODS else OTHER, status_class)
         self.requests[key] = self.requests.get(key, 0) + 1

@@ -18,10 +18,11 @@ _ACME = b"/.well-known/acme-challenge/"
 
 @attrs.frozen
 class LocalReply:
-    """An answer of our own: its reason, and field lines of this answer alone."""
+    """An answer of our own: its reason, field lines of this answer alone, its route if any."""
 
     reason: ReplyReason
     fields: bytes = b""
+    bound: BoundRoute | None = None
 
 
 @attrs.frozen
@@ -70,12 +71,12 @@ def _route(head: RequestHead, active: Active) -> Admitted | LocalReply:
     if bound is None:
         return _NO_ROUTE
     if bound.upstream is None:
-        return LocalReply(bound.route.refusal or REPLIES["no_service"])
+        return LocalReply(bound.route.refusal or REPLIES["no_service"], bound=bound)
     if bound.rewrite is None:
         return Admitted(head, bound, bound.upstream, target.wire)
     path = bound.rewrite(target.path)
     if path is None:
-        return _BAD_TARGET
+        return LocalReply(REPLIES["bad_target"], bound=bound)
     query = target.query
     rewritten = path if query is None else b"%b?%b" % (path, query)
     return Admitted(head, bound, bound.upstream, rewritten)

@@ -17,6 +17,7 @@ from fsm_twisted.balancing.keys import make_key
 from fsm_twisted.balancing.load import EndpointLoad
 from fsm_twisted.balancing.selection import Balancer, make_balancer
 from fsm_twisted.message.authority import parse_authority
+from fsm_twisted.observe.access import pack_route
 from fsm_twisted.observe.cells import UpstreamCells
 from fsm_twisted.routing.rewrite import compile_rewrite
 from fsm_twisted.routing.router import Router, build_router
@@ -46,11 +47,12 @@ class EndpointState(EndpointLoad):
     Shared by all upstreams that reach the same Service port.
     """
 
-    __slots__ = ("_group", "ejections", "has_failed", "idle", "is_retired")
+    __slots__ = ("_group", "ejections", "has_failed", "idle", "is_retired", "text")
 
     def __init__(self, endpoint: Endpoint, group: HealthGroup[EndpointState]) -> None:
         super().__init__(endpoint)
         self._group = group
+        self.text = str(endpoint).encode("utf-8", "replace")
         self.idle: list[UpstreamConnection] = []
         self.is_retired = False
         self.has_failed = False
@@ -156,9 +158,10 @@ class BoundRoute:
     A route tied to run-time state; what a match gives.
 
     ``usual`` is the upstream when the route asks for nothing but to be forwarded, else None.
+    ``note`` is what the access log says of it.
     """
 
-    __slots__ = ("body_limit_bytes", "rewrite", "route", "upstream", "usual")
+    __slots__ = ("body_limit_bytes", "note", "rewrite", "route", "upstream", "usual")
 
     def __init__(
         self, route: Route, upstream: UpstreamState | None, body_limit_bytes: int | None
@@ -170,8 +173,16 @@ class BoundRoute:
         )
         limit = route.body_limit_bytes
         self.body_limit_bytes = body_limit_bytes if limit is None else (limit or None)
+        self.note = _note_of(route)
         is_usual = upstream is not None and upstream.is_usual and route.rewrite is None
         self.usual = upstream if is_usual else None
+
+
+def _note_of(route: Route) -> bytes:
+    service, port = "", 0
+    if route.upstream is not None:
+        service, port = route.upstream.service_port.service, route.upstream.service_port.port
+    return pack_route(route.ingress.namespace, route.ingress.name, route.path, service, port)
 
 
 class Active:
