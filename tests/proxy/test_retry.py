@@ -58,7 +58,7 @@ def test_a_body_that_is_gone_cannot_be_sent_again(
     assert not may_retry(failure, method, has_body=has_body, is_replayable=False, retries=retries)
 
 
-@pytest.mark.parametrize("method", IDEMPOTENT + OTHERS)
+@pytest.mark.parametrize("method", SAME_TWICE + OTHERS)
 def test_what_was_never_sent_may_go_to_another_endpoint_whatever_it_is(method: bytes) -> None:
     for has_body, retries in product((True, False), (0, 1, 2)):
         assert may_retry(
