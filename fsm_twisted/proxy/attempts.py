@@ -25,9 +25,10 @@ class Attempts:
     Attributes:
         is_new: Whether the client has no affinity cookie yet.
         closed: How often a connection has closed on the request before an answer.
+        again: How often an endpoint that had been tried was allowed once more.
     """
 
-    __slots__ = ("_key", "_state", "_tried", "closed", "fields", "is_new")
+    __slots__ = ("_key", "_state", "_tried", "again", "closed", "fields", "is_new")
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class Attempts:
         self._tried: list[EndpointState] = [] if first is None else [first]
         self.fields = fields
         self.is_new = False
-        self.closed = 0
+        self.closed = self.again = 0
 
     @property
     def endpoint(self) -> EndpointState | None:
@@ -52,6 +53,16 @@ class Attempts:
     def number(self) -> int:
         """How many endpoints have been tried."""
         return len(self._tried)
+
+    @property
+    def tries(self) -> int:
+        """How many attempts there have been."""
+        return len(self._tried) + self.again
+
+    @property
+    def text(self) -> bytes:
+        """The endpoints that have been tried, for people."""
+        return b", ".join([each.text for each in self._tried])
 
     def next(self) -> EndpointState | None:
         """Pick the next endpoint, never one that has been tried; None when there is none."""
@@ -99,3 +110,4 @@ class Attempts:
         """Let a stale connection's endpoint be asked once more when no other is left."""
         if self._state.balancer.pick(self._key, self._tried) is None:
             self._tried.pop()
+            self.again += 1

@@ -14,6 +14,7 @@ from fsm_twisted.net.descriptor import Descriptor
 from fsm_twisted.proxy.admission import LocalReply, admit
 from fsm_twisted.proxy.client import Claims, Peer, claims_of_trusted, claims_of_untrusted
 from fsm_twisted.proxy.exchange import Exchange
+from fsm_twisted.proxy.record import Asked, note_of_peer
 from fsm_twisted.proxy.replies import reply_bytes
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
@@ -47,7 +48,9 @@ class Downstream(Descriptor):
         "_linger_end",
         "_lingered_bytes",
         "_lingers",
+        "asked",
         "exchange",
+        "note",
         "peer",
         "plane",
         "tunnel",
@@ -59,6 +62,8 @@ class Downstream(Descriptor):
         self.peer = peer
         self.exchange: Exchange | None = None
         self.tunnel: Tunnel | None = None
+        self.asked: Asked | None = None
+        self.note = b""
         self._heads = HeadReader(plane.options.limits)
         self._input = b""
         self._input_has_ended = False
@@ -72,6 +77,8 @@ class Downstream(Descriptor):
     def start(self) -> None:
         """Begin to read; the first head has its time limit from now on."""
         self.plane.connections.add(self)
+        if self.plane.access is not None:
+            self.note = note_of_peer(self.peer, self._stream)
         self.plane.sweep.add(self)
         self.deadline = self.plane.seconds() + self.plane.options.header_seconds
         self.resumeProducing()
@@ -133,6 +140,8 @@ class Downstream(Descriptor):
         self._is_between = False
         self.deadline = _NEVER
         self.exchange = exchange = Exchange(self, bound.usual, method, target, head)
+        if plane.access is not None:
+            exchange.bound, exchange.bytes_in = bound, len(data)
         exchange.attempt()
         return True
 
@@ -173,15 +182,16 @@ class Downstream(Descriptor):
         except RequestError as error:
             self.reply(error.reason, ends=True)
             return True
-        self._begin(head)
+        self._begin(head, len(block))
         return True
 
-    def _begin(self, head: RequestHead) -> None:
+    def _begin(self, head: RequestHead, size: int) -> None:
         plane = self.plane
         claims = self._claims(head)
         decision = admit(head, plane.runtime.active, plane.options, is_secure=claims.is_secure)
         if isinstance(decision, LocalReply):
             ends = not head.persistent or not is_empty(head.framing)
+            self.asked = Asked(head, claims, decision.bound, size)
             self.reply(
                 decision.reason,
                 decision.fields,
@@ -193,9 +203,11 @@ class Downstream(Descriptor):
         try:
             exchange = Exchange.of_head(self, decision, claims)
         except RequestError as error:  # the body is over its limit, and says so
+            self.asked = Asked(head, claims, decision.bound, size)
             self.reply(error.reason, method=head.method, ends=True)
             return
         self.exchange = exchange
+        exchange.bytes_in = size
         if exchange.request_body is not None:
             data, self._input = self._input, b""
             exchange.start(data)
@@ -260,7 +272,11 @@ class Downstream(Descriptor):
         plane.count_reply(reason)
         ends = ends or plane.is_draining
         fields = plane.date_field + fields + connection_field(minor, ends=ends)
-        self.write(reply_bytes(reason, fields, with_body=method != b"HEAD"))
+        answer = reply_bytes(reason, fields, with_body=method != b"HEAD")
+        self.write(answer)
+        if plane.access is not None:
+            plane.access.replied(self, reason, answer)
+        self.asked = None
         self.exchange_ended(ends=ends)
 
     def exchange_ended(self, *, ends: bool) -> None:

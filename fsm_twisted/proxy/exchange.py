@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fsm_twisted.proxy.admission import Admitted
     from fsm_twisted.proxy.client import Claims
     from fsm_twisted.proxy.downstream import Downstream
-    from fsm_twisted.proxy.runtime import EndpointState, UpstreamState
+    from fsm_twisted.proxy.runtime import BoundRoute, EndpointState, UpstreamState
 
 
 class Exchange:
@@ -44,6 +44,14 @@ class Exchange:
     Attributes:
         request_body: The reader of the request's body while it is incomplete, else None.
         is_usual: The request is persistent HTTP/1.1 without body, upgrade, or cookie of ours.
+        begun: When its head was read, on the plane's clock.
+        sent: When it was last sent to an endpoint; 0 if it has not been.
+        bound: Its route, for the access log.
+        status: Of the answer, once that has begun.
+        bytes_in: Of the request, head and body.
+        bytes_out: Of the answer so far, head and body.
+        head_bytes_out: Of its head alone.
+        cut_reason: Why the answer is not whole.
     """
 
     # What the usual request is; `of_head` says otherwise where it must.
@@ -51,6 +59,10 @@ class Exchange:
     minor = 1
     persistent = True
     is_usual = True
+    bound: BoundRoute | None = None
+    sent = 0.0
+    status = bytes_in = bytes_out = head_bytes_out = 0
+    cut_reason = b"client_gone"
     request_body: RequestBody | None = None
     upstream: UpstreamConnection | None = None
     _body: RequestBody | None = None
@@ -72,10 +84,10 @@ class Exchange:
         self.downstream = downstream
         self.plane = plane = downstream.plane
         self.method = method
-        self._state = state
-        self._head_bytes = head
+        self.state = state
+        self.head_bytes = head
         plane.budget.requests += 1
-        self._begun = self._sent = plane.seconds()
+        self.begun = plane.seconds()
         make_key = state.key_of
         self._key = b"" if make_key is None else make_key(downstream.peer.address, target, ())
 
@@ -96,6 +108,7 @@ class Exchange:
         self.minor = head.minor
         self.persistent = head.persistent
         self.is_usual = False
+        self.bound = admitted.bound
         self._is_secure = claims.is_secure
         self._fields = head.fields
         if state.key_of is not None:
@@ -122,13 +135,20 @@ class Exchange:
         """What has been tried so far; made when the first choice is not simple, or not enough."""
         attempts = self._attempts
         if attempts is None:
-            attempts = Attempts(self._state, self._key, self._fields, self._endpoint)
+            attempts = Attempts(self.state, self._key, self._fields, self._endpoint)
             self._attempts = attempts
         return attempts
 
+    @property
+    def tries(self) -> tuple[int, bytes]:
+        """How often an endpoint has been tried, and which ones, as text."""
+        if self._attempts is not None:
+            return self._attempts.tries, self._attempts.text
+        return (0, b"") if self._endpoint is None else (1, self._endpoint.text)
+
     def attempt(self) -> None:
         """Take the next endpoint, and an idle connection to it or a new one."""
-        state, attempts = self._state, self._attempts
+        state, attempts = self.state, self._attempts
         if attempts is None and state.cookie is None:
             endpoint = self._endpoint = state.balancer.pick(self._key)
         else:
@@ -155,7 +175,7 @@ class Exchange:
         """Return the Set-Cookie line that keeps a new client with its endpoint, or nothing."""
         if self._attempts is None or not self._attempts.is_new or self.upstream is None:
             return b""
-        return self._state.cookie_field(self.upstream.endpoint, is_secure=self._is_secure)
+        return self.state.cookie_field(self.upstream.endpoint, is_secure=self._is_secure)
 
     def connected(self, upstream: UpstreamConnection) -> None:
         """Send what has been waiting for the connection."""
@@ -163,15 +183,15 @@ class Exchange:
 
     def _send(self, upstream: UpstreamConnection) -> None:
         body = self._body
-        self._sent = now = self.plane.seconds()
+        self.sent = now = self.plane.seconds()
         if body is None:
-            upstream.deadline = now + self._state.read_seconds
-            upstream.write(self._head_bytes)
-            self._state.cells.bytes_in += len(self._head_bytes)
+            upstream.deadline = now + self.state.read_seconds
+            upstream.write(self.head_bytes)
+            self.state.cells.bytes_in += len(self.head_bytes)
             return
-        data = b"".join((self._head_bytes, *(body.kept or ())))
+        data = b"".join((self.head_bytes, *(body.kept or ())))
         upstream.write(data)
-        self._state.cells.bytes_in += len(data)
+        self.state.cells.bytes_in += len(data)
         body.sent()
         self.expect_answer()
         if self.request_body is not None:
@@ -185,9 +205,9 @@ class Exchange:
             return
         now = self.plane.seconds()
         if upstream.has_output:
-            upstream.deadline = now + self._state.send_seconds
+            upstream.deadline = now + self.state.send_seconds
         elif self.request_body is None or self._response is not None:
-            upstream.deadline = now + self._state.read_seconds
+            upstream.deadline = now + self.state.read_seconds
         else:
             upstream.deadline = _NEVER  # it is waiting for the client, whose time is limited
 
@@ -195,6 +215,7 @@ class Exchange:
 
     def request_data(self, data: bytes) -> None:
         """Take body bytes from the client."""
+        self.bytes_in += len(data)
         body, upstream = self.request_body, self.upstream
         assert body is not None  # noqa: S101  the downstream asks only while it is incomplete
         try:
@@ -209,7 +230,7 @@ class Exchange:
         if upstream is not None and not upstream.is_connecting:
             if payload:
                 upstream.write(payload)
-                self._state.cells.bytes_in += len(payload)
+                self.state.cells.bytes_in += len(payload)
                 body.sent()
             self.expect_answer()
         elif body.is_enough:
@@ -241,6 +262,8 @@ class Exchange:
         """The client's connection is closed: leave no work to the endpoint."""
         self.request_body = None
         self._leave_upstream()
+        if self.plane.access is not None:
+            self.plane.access.cut(self)
 
     # The response
 
@@ -263,7 +286,7 @@ class Exchange:
         answer = usual_answer(data, plane.options.limits, SERVER, plane.date_field)
         if answer is None:
             return False
-        endpoint, cells = upstream.endpoint, self._state.cells
+        endpoint, cells = upstream.endpoint, self.state.cells
         endpoint.in_flight -= 1
         if endpoint.has_failed:
             endpoint.succeeded()
@@ -271,16 +294,17 @@ class Exchange:
         cells.bytes_out += len(answer)
         self.downstream.write(answer)
         now = plane.seconds()
-        cells.observe(
-            self.method, data[_STATUS_CLASS] - _ZERO, now - self._begun, now - self._sent
-        )
+        cells.observe(self.method, data[_STATUS_CLASS] - _ZERO, now - self.begun, now - self.sent)
+        if plane.access is not None:
+            plane.access.usual(self, data, len(answer), now)
         upstream.release(now)
         self.downstream.usual_ended(now)
         return True
 
     def send_answer(self, data: bytes) -> None:
         """Send bytes of the answer to the client."""
-        self._state.cells.bytes_out += len(data)
+        self.bytes_out += len(data)
+        self.state.cells.bytes_out += len(data)
         self.downstream.write(data)
 
     def response_ended(self) -> None:
@@ -318,7 +342,7 @@ class Exchange:
             self.note_failure()
             self._answer(REPLIES["upstream_timeout"])
         else:
-            self.downstream.abort()
+            self.cut("upstream_timeout")
 
     def overloaded(self, upstream: UpstreamConnection) -> None:
         """The process has no descriptor left for a connection."""
@@ -361,13 +385,18 @@ class Exchange:
         self.request_body = None
         self._leave_upstream()
         if self._response is not None and self._response.has_begun:
-            downstream.abort()
+            self.cut(reason.code)
             return
-        seconds = self.plane.seconds() - self._begun
-        self._state.cells.count(self.method, reason.status // 100, seconds)
+        seconds = self.plane.seconds() - self.begun
+        self.state.cells.count(self.method, reason.status // 100, seconds)
         downstream.reply(
             reason, method=self.method, minor=self.minor, ends=incomplete or not self.persistent
         )
+
+    def cut(self, code: str) -> None:
+        """End an answer that has begun and cannot be finished, for the reason *code*."""
+        self.cut_reason = code.encode("ascii")
+        self.downstream.abort()
 
     def fail(self) -> None:
         """End because the endpoint's answer is not valid."""
@@ -390,7 +419,9 @@ class Exchange:
         if endpoint.has_failed:
             endpoint.succeeded()
         now = self.plane.seconds()
-        self._state.cells.observe(self.method, status_class, now - self._begun, now - self._sent)
+        self.state.cells.observe(self.method, status_class, now - self.begun, now - self.sent)
+        if self.plane.access is not None:
+            self.plane.access.passed(self, now)
         incomplete = self.request_body is not None
         self.request_body = None
         upstream.unregister_producer()

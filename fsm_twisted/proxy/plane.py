@@ -20,6 +20,7 @@ from fsm_twisted.snapshot.policy import Timeouts
 
 if TYPE_CHECKING:
     from fsm_twisted.proxy.client import Peer
+    from fsm_twisted.proxy.record import Recorder
     from fsm_twisted.snapshot.reasons import ReplyReason
 
 
@@ -65,6 +66,7 @@ class DataPlane:
         self.replies: Counter[str] = Counter()
         self.handshakes: Counter[str] = Counter()
         self.accepted = 0
+        self.access: Recorder | None = None
         self.is_draining = False
         self._drained: Callable[[], None] | None = None
         self._wall_seconds = wall_seconds
@@ -116,6 +118,8 @@ class DataPlane:
     def cut(self) -> None:
         """Abort what is still under way."""
         for connection in tuple(self.connections):
+            if connection.exchange is not None:
+                connection.exchange.cut("drain_timeout")
             connection.abort()
 
     def forget(self, connection: Downstream) -> None:

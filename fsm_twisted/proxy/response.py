@@ -99,6 +99,7 @@ class Response:
         framing = self._choose_framing(head, exchange.minor)
         outgoing = head if framing is head.framing else attrs.evolve(head, framing=framing)
         first = write_response_head(outgoing, self._own_fields(head))
+        exchange.status, exchange.head_bytes_out = head.status, exchange.bytes_out + len(first)
         self._body = body = body_reader(
             head.framing, error=ResponseError, limits=exchange.plane.options.limits
         )
@@ -187,7 +188,7 @@ class Response:
         """The endpoint's connection has failed in the middle of its answer."""
         if self.has_begun:
             self._exchange.note_failure()
-            self._exchange.downstream.abort()
+            self._exchange.cut("upstream_closed")
         else:
             self._exchange.fail()
 
@@ -203,10 +204,13 @@ class Response:
         ):
             msg = "101 without a matching upgrade"
             raise ResponseError(msg)
-        exchange.send_answer(write_response_head(head, b"") + data)
+        first = write_response_head(head, b"")
+        exchange.status, exchange.head_bytes_out = _SWITCHING, exchange.bytes_out + len(first)
+        exchange.send_answer(first + data)
+        exchange.state.cells.count_switch(exchange.method)
         upstream.unregister_producer()
         exchange.upstream = None
         downstream.exchange = upstream.exchange = None
-        tunnel = Tunnel(downstream, upstream, exchange.plane.options.tunnel_seconds)
+        tunnel = Tunnel(exchange, upstream, exchange.plane.options.tunnel_seconds)
         downstream.tunnel = upstream.tunnel = tunnel
         downstream.begin_tunnel()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fsm_twisted.net.descriptor import Descriptor
 
 if TYPE_CHECKING:
-    from fsm_twisted.proxy.downstream import Downstream
+    from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.upstream import UpstreamConnection
 
 
@@ -16,17 +16,16 @@ class Tunnel:
     The two connections of a tunnel.
 
     Args:
-        downstream: The client's side; its output holds the 101 already.
+        exchange: What it was; the client's output holds the 101 already.
         upstream: The endpoint's side.
         seconds: Longest silence of both sides.
     """
 
-    __slots__ = ("_downstream", "_ended", "_is_over", "_seconds", "_upstream")
+    __slots__ = ("_downstream", "_ended", "_exchange", "_is_over", "_seconds", "_upstream")
 
-    def __init__(
-        self, downstream: Downstream, upstream: UpstreamConnection, seconds: float
-    ) -> None:
-        self._downstream = downstream
+    def __init__(self, exchange: Exchange, upstream: UpstreamConnection, seconds: float) -> None:
+        self._exchange = exchange
+        self._downstream = downstream = exchange.downstream
         self._upstream = upstream
         self._seconds = seconds
         self._is_over = False
@@ -44,6 +43,13 @@ class Tunnel:
 
     def data(self, side: Descriptor, data: bytes) -> None:
         """Pass on what *side* has sent."""
+        exchange, cells = self._exchange, self._exchange.state.cells
+        if side is self._downstream:
+            exchange.bytes_in += len(data)
+            cells.bytes_in += len(data)
+        else:
+            exchange.bytes_out += len(data)
+            cells.bytes_out += len(data)
         self._other(side).write(data)
         self._keep_alive()
 
@@ -68,6 +74,9 @@ class Tunnel:
         self._is_over = True
         downstream, upstream = self._downstream, self._upstream
         upstream.endpoint.in_flight -= 1
+        plane = downstream.plane
+        if plane.access is not None:
+            plane.access.passed(self._exchange, plane.seconds())
         downstream.tunnel = upstream.tunnel = None
         if side is upstream:
             downstream.unregister_producer()
