@@ -19,84 +19,17 @@ from twisted.logger import Logger
 
 from fsm_twisted.net.descriptor import EventLoop
 from fsm_twisted.net.sweep import Sweep
+from fsm_twisted.net.tls_stream import TlsStream, make_stream
 from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.model import CertificateEntry
 
 _log = Logger()
 
-_WAIT = (SSL.WantReadError, SSL.WantWriteError)
-_RECORD_BYTES = 16 * 1024
 # Of TLS 1.2 only the suites with forward secrecy and authenticated encryption.
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!PSK"
 _PROTOCOLS = (b"http/1.1",)
 
 Table = ServerNames[SSL.Context]
-
-
-class TlsStream:
-    """A `net.descriptor.Stream` through an established TLS connection."""
-
-    __slots__ = ("_connection", "_recv", "_send", "_socket", "pending")
-
-    def __init__(self, connection: SSL.Connection, sock: socket.socket) -> None:
-        self._connection = connection
-        self._socket = sock
-        self._recv = connection.recv
-        self._send = connection.send
-        self.pending: Callable[[], int] | None = connection.pending
-
-    def description(self) -> tuple[bytes, bytes]:
-        """Return the version, such as TLSv1.3, and the server name that the client has sent."""
-        version = self._connection.get_protocol_version_name().encode("ascii")
-        return version, self._connection.get_servername() or b""
-
-    def recv(self, size: int) -> bytes:
-        """Read a record's worth; ``b""`` after close_notify."""
-        try:
-            data: bytes = self._recv(size)
-        except _WAIT:
-            raise BlockingIOError from None
-        except SSL.ZeroReturnError:
-            return b""
-        except SSL.Error:
-            # No close_notify: whether the input is whole cannot be known.
-            raise ConnectionResetError from None
-        return data
-
-    def send(self, data: Any) -> int:
-        """Send as many records as the socket takes."""
-        size = len(data)
-        if size <= _RECORD_BYTES:
-            return self._send_record(data)
-        view = memoryview(data)
-        sent = 0
-        while sent < size:
-            try:
-                sent += self._send_record(view[sent : sent + _RECORD_BYTES])
-            except BlockingIOError:
-                if not sent:
-                    raise
-                break
-        return sent
-
-    def _send_record(self, data: Any) -> int:
-        try:
-            count: int = self._send(data)
-        except _WAIT:
-            raise BlockingIOError from None
-        except SSL.Error:
-            raise ConnectionResetError from None
-        return count
-
-    def end_output(self) -> None:
-        """Send close_notify (without it no client resumes the session), then FIN."""
-        try:
-            self._connection.shutdown()
-            self._socket.shutdown(socket.SHUT_WR)
-        except SSL.WantWriteError:
-            raise BlockingIOError from None
-        except (SSL.Error, OSError):
-            return
 
 
 def make_context(entry: CertificateEntry) -> SSL.Context:
@@ -317,7 +250,7 @@ class Handshake:
             self._result = handshake_result(error)
             return main.CONNECTION_LOST
         self._release()
-        self._done(TlsStream(self._connection, self._socket))
+        self._done(make_stream(self._connection, self._socket))
         return None
 
     doWrite = doRead
