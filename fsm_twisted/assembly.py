@@ -7,10 +7,11 @@ import resource
 import secrets
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn, Protocol
 
 from twisted.application.service import IServiceCollection, MultiService
@@ -26,17 +27,21 @@ from fsm_twisted.compiler.certificates import (
     self_signed,
 )
 from fsm_twisted.compiler.options import CompilerOptions
+from fsm_twisted.control.access_log import AccessLog, LineWriter
 from fsm_twisted.control.controller import Controller
 from fsm_twisted.http1.grammar import HeadLimits
 from fsm_twisted.net.addresses import BindError, bind, bound_address
-from fsm_twisted.observe.report import Report
+from fsm_twisted.observe.access_format import make_line, make_redaction
+from fsm_twisted.observe.report import Number, Report
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.settings import Settings
 from fsm_twisted.snapshot.model import CertificateEntry, Snapshot
 from fsm_twisted.sources.manifests import ManifestSource, SourceError
+from fsm_twisted.workers.channel import Kind
 from fsm_twisted.workers.cpus import usable_cpus
 from fsm_twisted.workers.parent import Fleet
 from fsm_twisted.workers.plan import Plan
+from fsm_twisted.workers.post import Receivers
 from fsm_twisted.workers.road import DataRoad, Front, make_tls
 
 _log = Logger()
@@ -116,6 +121,7 @@ class IngressService(MultiService):
         self._options = proxy_options(settings)
         self._default_certificate: CertificateEntry | None = None
         self._serving: Serving
+        self._access: AccessLog | None = None
         self._controller = Controller(
             CompilerOptions(
                 controller_name=settings.controller_name, ingress_class=settings.ingress_class
@@ -156,6 +162,13 @@ class IngressService(MultiService):
         """Compile the first snapshot, then accept."""
         super().startService()
         raise_descriptor_limit()
+        try:
+            self._access = access_log(self._settings)
+        except StartError as error:
+            self._give_up(str(error))
+        if self._access is not None:
+            self._access.writer.start()
+            self._follow_rotation(self._access.writer)
         self._serving = self._make_serving()
         self._serving.start()
         try:
@@ -179,22 +192,34 @@ class IngressService(MultiService):
 
     def _make_serving(self) -> Serving:
         settings, fronts, default = self._settings, self._fronts, self._default_certificate
+        access = self._access
         workers = usable_cpus() if settings.workers is None else settings.workers
         if not workers:
-            return DataRoad(self._reactor, self._options, fronts, make_tls(default, fronts))
+            road = DataRoad(self._reactor, self._options, fronts, make_tls(default, fronts))
+            if access is not None:
+                road.record(access.take)
+            return road
         level = settings.log_level.value
         plan = Plan.for_workers(workers, self._options, fronts, default, level)
-        return Fleet(self._reactor, workers, plan, fronts)
+        receivers: Receivers = {}
+        if access is not None:
+            receivers = {Kind.RECORDS: lambda _, batch: access.take(batch)}
+        return Fleet(self._reactor, workers, plan, fronts, receivers)
 
     def _listen_admin(self) -> None:
         sock = self._admin
         address = bound_address(self._settings.admin, sock)
         serving = self._serving
-        metrics = Metrics(self._reactor, serving.report, self._controller, lambda: serving.serving)
+        metrics = Metrics(self._reactor, serving.report, self._controller, self._own_series)
         site = admin_site(lambda: self._not_ready or serving.missing(), metrics)
         self._reactor.adoptStreamPort(sock.fileno(), sock.family, site)
         sock.close()
         _log.info("listening: admin on {address}", address=str(address))
+
+    def _own_series(self) -> Mapping[str, Number]:
+        access = self._access
+        counts = access.counts() if access is not None else {}
+        return {"workers": self._serving.serving, **counts}
 
     def _publish(self, snapshot: Snapshot) -> None:
         self._serving.publish(snapshot)
@@ -204,6 +229,16 @@ class IngressService(MultiService):
     def _take_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
+
+    def _follow_rotation(self, writer: LineWriter) -> None:
+        before = signal.getsignal(signal.SIGUSR1)  # the program's own log may follow it, too
+
+        def rotated(number: int, frame: FrameType | None) -> None:
+            self._reactor.callFromThread(writer.reopen)
+            if callable(before):
+                before(number, frame)
+
+        signal.signal(signal.SIGUSR1, rotated)
 
     def _signalled(self, number: int, _: object) -> None:
         self._reactor.callFromThread(self._asked_to_stop, signal.Signals(number).name)
@@ -239,7 +274,14 @@ class IngressService(MultiService):
         self._source.stop()
         if self._recompiling.running:
             self._recompiling.stop()
-        return gatherResults([self._serving.stop(), maybeDeferred(super().stopService)])
+        ending = gatherResults([self._serving.stop(), maybeDeferred(super().stopService)])
+        return ending.addBoth(self._ended)
+
+    def _ended(self, result: object) -> object:
+        """Write what the last requests have left behind."""
+        if self._access is not None:
+            self._access.writer.close()
+        return result
 
 
 def assemble(
@@ -271,8 +313,27 @@ def proxy_options(settings: Settings) -> ProxyOptions:
         proxy_protocol=settings.proxy_protocol,
         max_connections=settings.max_connections,
         max_connections_per_client=settings.max_connections_per_client,
+        access_share=settings.access_log_sample if settings.access_log is not None else None,
         affinity_key=_affinity_key(settings),
     )
+
+
+def access_log(settings: Settings) -> AccessLog | None:
+    """
+    Open the access log, if there is to be one.
+
+    Raises:
+        StartError: The file cannot be opened.
+    """
+    if settings.access_log is None:
+        return None
+    try:
+        writer = LineWriter(settings.access_log)
+    except OSError as error:
+        msg = f"--access-log: cannot open {settings.access_log}: {error.strerror}"
+        raise StartError(msg) from None
+    line = make_line(settings.access_log_format)
+    return AccessLog(writer, line, make_redaction(settings.access_log_redact))
 
 
 def _affinity_key(settings: Settings) -> bytes:

@@ -22,13 +22,14 @@ from twisted.logger import (
     Logger,
     LogLevel,
     LogLevelFilterPredicate,
-    textFileLogObserver,
 )
 from twisted.python import logfile, usage
 
 from fsm_twisted._version import __version__
+from fsm_twisted.control.log_format import log_file_observer
 from fsm_twisted.net.reactor import install
 from fsm_twisted.settings import (
+    LogFormat,
     LogLevelName,
     Settings,
     SettingsError,
@@ -81,7 +82,7 @@ def makeService(options: Options) -> IService:
             options.settings,
             _reactor(),
             giving_up(parent),
-            log_observer(parent, options.settings.log_level),
+            log_observer(parent, options.settings.log_level, options.settings.log_format),
         )
     except StartError as error:
         _say(str(error))
@@ -127,7 +128,9 @@ def logs_to_stderr(parent: Mapping[str, Any]) -> bool:
     return bool(parent.get("nodaemon")) and not elsewhere
 
 
-def log_observer(parent: Mapping[str, Any], least: LogLevelName) -> ILogObserver | None:
+def log_observer(
+    parent: Mapping[str, Any], least: LogLevelName, form: LogFormat = LogFormat.TEXT
+) -> ILogObserver | None:
     """
     Return where the log goes, without what is below *least*; None with twistd's ``--logger``.
 
@@ -137,30 +140,32 @@ def log_observer(parent: Mapping[str, Any], least: LogLevelName) -> ILogObserver
     Args:
         parent: The options of twistd.
         least: The value of ``--log-level``.
+        form: The value of ``--log-format``; syslog has its own.
     """
     if not parent or parent.get("logger"):
         return None
     level = LogLevel.levelWithName(least.value)
-    return FilteringLogObserver(_whole_log(parent), [LogLevelFilterPredicate(level)])
+    whole = _whole_log(parent, as_json=form is LogFormat.JSON)
+    return FilteringLogObserver(whole, [LogLevelFilterPredicate(level)])
 
 
-def _whole_log(parent: Mapping[str, Any]) -> ILogObserver:
+def _whole_log(parent: Mapping[str, Any], *, as_json: bool) -> ILogObserver:
     if parent.get("syslog"):
         from twisted.python import syslog  # noqa: PLC0415  few systems of today have one
 
         emit = syslog.SyslogObserver(parent.get("prefix", "")).emit
         return LegacyLogObserverWrapper(emit)  # type: ignore[arg-type]  # Twisted's hint is wrong
     if logs_to_stderr(parent):
-        return textFileLogObserver(sys.stderr)
+        return log_file_observer(sys.stderr, as_json=as_json)
     name = parent.get("logfile") or "twistd.log"
     if name == "-":
         if not parent.get("nodaemon"):
             sys.exit("fsm-ingress: a daemon cannot log to stdout; name a file with --logfile")
-        return textFileLogObserver(sys.stdout)
+        return log_file_observer(sys.stdout, as_json=as_json)
     file = logfile.LogFile.fromFullPath(name)
     # Not in the midst of a line that is being written.
     signal.signal(signal.SIGUSR1, lambda *_: _reactor().callFromThread(file.rotate))
-    return textFileLogObserver(file)
+    return log_file_observer(file, as_json=as_json)
 
 
 def _reactor() -> Any:

@@ -32,18 +32,11 @@ _log = Logger()
 MOST_SCRAPES: Final = 4
 
 
-def control_series(controller: Controller, workers: int) -> Mapping[str, Number]:
-    """
-    Return what the control road knows, by series.
-
-    Args:
-        controller: The one of this process.
-        workers: How many processes serve.
-    """
+def control_series(controller: Controller) -> Mapping[str, Number]:
+    """Return what the control road knows, by series."""
     found: dict[str, Number] = {
         "snapshot_generation": controller.snapshot.generation,
         "snapshot_age_seconds": controller.age_seconds,
-        "workers": workers,
         series("build_info", version=__version__): 1,
     }
     for code, number in Counter(each.reason.code for each in controller.findings).items():
@@ -68,7 +61,7 @@ class Metrics(Resource):
         reactor: The one that runs.
         report: Asked at each scrape for the counts of all processes.
         controller: Of this process.
-        workers: Tells how many processes serve.
+        further: Series of the master that are known elsewhere.
     """
 
     isLeaf = True
@@ -78,13 +71,13 @@ class Metrics(Resource):
         reactor: Any,
         report: Callable[[], Deferred[Report]],
         controller: Controller,
-        workers: Callable[[], int],
+        further: Callable[[], Mapping[str, Number]],
     ) -> None:
         super().__init__()
         self._reactor = reactor
         self._report = report
         self._controller = controller
-        self._workers = workers
+        self._further = further
         self._scrapes = 0
         # Memory, processor time, open files and garbage collections of this process.
         self._registry = CollectorRegistry()
@@ -113,7 +106,7 @@ class Metrics(Resource):
 
     def _pieces(self, report: Report) -> Iterator[bytes]:
         shown = report.only(labels_of(self._controller.snapshot))
-        own = control_series(self._controller, self._workers())
+        own = {**control_series(self._controller), **self._further()}
         for text in render(shown, own):
             yield text.encode("utf-8", "backslashreplace")
         yield generate_latest(self._registry)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from twisted.logger import Logger
 
 from fsm_twisted.observe.access import AccessRecord, unpack_batch
+from fsm_twisted.observe.exposition import series
+from fsm_twisted.observe.report import Number
 
 _log = Logger()
 
@@ -48,6 +50,7 @@ class LineWriter:
         self._changed = threading.Condition()
         self._is_reopening = False
         self._is_ending = False
+        self._is_failing = False
         self._thread: threading.Thread | None = None
         self.written = 0
         self.dropped = 0
@@ -125,9 +128,12 @@ class LineWriter:
             while view:
                 view = view[os.write(self._fd, view) :]
         except OSError as error:
-            self._tell("the access log cannot be written", error)
+            if not self._is_failing:  # a full disk says the same of every line
+                self._tell("the access log cannot be written", error)
+            self._is_failing = True
             count_lost = lines[len(lines) - len(view) :].count(b"\n")
         else:
+            self._is_failing = False
             count_lost = 0
         with self._changed:
             self._waiting_bytes -= len(lines)
@@ -157,6 +163,13 @@ class AccessLog:
         self.writer = writer
         self._line = line
         self._redact = redact
+
+    def counts(self) -> Mapping[str, Number]:
+        """Return what has been written and dropped here, by series."""
+        return {
+            "access_log_lines_total": self.writer.written,
+            series("access_log_dropped_total", at="writer"): self.writer.dropped,
+        }
 
     def take(self, batch: bytes) -> bool:
         """

@@ -125,11 +125,13 @@ def _upstream_name(record: AccessRecord) -> str:
 
 
 def _upstream_status(record: AccessRecord) -> str:
-    return str(record.status) if record.upstream_seconds is not None else ""
+    return str(record.status) if record.endpoints else ""
 
 
 def _upstream_length(record: AccessRecord) -> str:
-    return str(record.body_bytes_out) if record.upstream_seconds is not None else ""
+    if not record.endpoints:
+        return ""
+    return str(record.body_bytes_out) if record.origin == "upstream" else "0"
 
 
 def _upstream_time(record: AccessRecord) -> str:
@@ -171,7 +173,7 @@ VARIABLES: Final = tuple(
         ("upstream_addr", lambda r: r.endpoints, "endpoints tried"),
         ("upstream_response_length", _upstream_length, "bytes of the endpoint's body"),
         ("upstream_response_time", _upstream_time, "seconds"),
-        ("upstream_status", _upstream_status, "status that the endpoint gave"),
+        ("upstream_status", _upstream_status, "status, if an endpoint was tried"),
         ("ssl_protocol", lambda r: r.tls, "TLS version"),
         ("ssl_server_name", lambda r: r.server_name, "SNI"),
         ("origin", lambda r: r.origin, "`upstream` or `proxy`"),
@@ -219,6 +221,22 @@ def make_format(text: str) -> Line:
         return f"{first}{''.join(written)}\n"
 
     return line
+
+
+def make_line(text: str) -> Line:
+    """
+    Return what writes lines of the format *text*: ``json``, ``nginx`` or a format itself.
+
+    Raises:
+        FormatError: See `make_format`; a word without any variable is none.
+    """
+    if text == "json":
+        return json_line
+    if text == "nginx":
+        return make_format(NGINX)
+    if "$" not in text:
+        raise FormatError("it has no variable")
+    return make_format(text)
 
 
 def escaped(text: str) -> str:

@@ -83,6 +83,13 @@ FAMILIES: Final = tuple(
             "Connections to endpoints that wait for a request.",
         ),
         ("requests_in_flight", "gauge", (), "Requests that an endpoint is serving."),
+        ("access_log_lines_total", "counter", (), "Lines of the access log."),
+        (
+            "access_log_dropped_total",
+            "counter",
+            ("at",),
+            "Requests that have no line because a worker's channel or the disk was too slow.",
+        ),
         ("snapshot_generation", "gauge", (), "Number of the newest configuration."),
         ("snapshot_age_seconds", "gauge", (), "Time since that configuration was compiled."),
         ("findings", "gauge", ("reason",), "Problems of objects by reason code."),

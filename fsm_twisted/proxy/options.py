@@ -27,6 +27,7 @@ class ProxyOptions:
 
     ``plain_http`` is SERVE when there is no HTTPS listener, since nothing could be redirected to.
     ``affinity_key`` signs affinity cookies. 0 connections at most means any number.
+    ``access_share`` is the part of all requests that the access log is told of, None for no log.
     """
 
     limits: HeadLimits = HeadLimits()
@@ -45,4 +46,5 @@ class ProxyOptions:
     proxy_protocol: bool = False
     max_connections: int = 0
     max_connections_per_client: int = 0
+    access_share: float | None = None
     affinity_key: bytes = attrs.field(default=b"", repr=False)

@@ -2,11 +2,12 @@
 
 from fsm_twisted.settings.model import Settings
 from fsm_twisted.settings.parse import SettingsError, help_text, parse_settings
-from fsm_twisted.settings.readers import LogLevelName
+from fsm_twisted.settings.readers import LogFormat, LogLevelName
 from fsm_twisted.settings.table import OPTIONS, Option
 
 __all__ = [
     "OPTIONS",
+    "LogFormat",
     "LogLevelName",
     "Option",
     "Settings",

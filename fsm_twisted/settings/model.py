@@ -6,7 +6,7 @@ import attrs
 
 from fsm_twisted.net.addresses import ListenAddress
 from fsm_twisted.proxy.options import Network, PlainHttp
-from fsm_twisted.settings.readers import LogLevelName
+from fsm_twisted.settings.readers import LogFormat, LogLevelName
 
 
 @attrs.frozen
@@ -40,5 +40,10 @@ class Settings:
     body_limit: int
     max_connections: int
     max_connections_per_client: int
+    access_log: str | None
+    access_log_format: str
+    access_log_sample: float
+    access_log_redact: tuple[str, ...]
     workers: int | None
     log_level: LogLevelName
+    log_format: LogFormat

@@ -6,12 +6,20 @@ import ipaddress
 import re
 from enum import Enum
 
+from fsm_twisted.observe.access_format import make_line, make_redaction
 from fsm_twisted.proxy.options import Network
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _LONGEST_SECONDS = 7 * 86400
 _LAST_PORT = 65535
 _MOST_WORKERS = 256
+
+
+class LogFormat(Enum):
+    """Accepted values of ``--log-format``."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class LogLevelName(Enum):
@@ -117,4 +125,28 @@ def read_path(text: str) -> str:
     """Read a path."""
     if not text:
         raise ValueError
+    return text
+
+
+def read_access_log(text: str) -> str | None:
+    """Read a path or ``-`` for standard output, None for off."""
+    return None if text == "off" else read_path(text)
+
+
+def read_access_format(text: str) -> str:
+    """Read the name of a format of the access log, or a format."""
+    make_line(text)
+    return text
+
+
+def read_share(text: str) -> float:
+    """Read a number from 0 to 1."""
+    if not re.fullmatch(r"0|1|0?\.[0-9]{1,9}|1\.0{1,9}", text):
+        raise ValueError
+    return float(text)
+
+
+def read_redaction(text: str) -> str:
+    """Read the name of something that the access log may not show."""
+    make_redaction((text,))
     return text

@@ -26,7 +26,7 @@ _FIRST_DELAY_SECONDS = 0.25
 _LONGEST_DELAY_SECONDS = 30.0
 _REMEMBERED_DELTAS = 4
 
-Receivers = Mapping[Kind, Callable[[int, bytes], None]]
+Receivers = Mapping[Kind, Callable[[int, bytes], object]]
 
 
 @attrs.define

@@ -24,6 +24,7 @@ from fsm_twisted.observe.report import Report
 from fsm_twisted.proxy.entrance import Entrance
 from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.proxy.plane import DataPlane
+from fsm_twisted.proxy.record import Recorder
 from fsm_twisted.proxy.telemetry import reports_of
 from fsm_twisted.snapshot.model import CertificateEntry, Snapshot
 
@@ -131,6 +132,23 @@ class DataRoad:
     def _tell_connections(self, _: float) -> None:
         self._yields()
 
+    def record(self, take: Callable[[bytes], bool]) -> None:
+        """
+        Tell the access log of requests, if there is one.
+
+        Args:
+            take: Takes a batch at once, or says that it cannot.
+        """
+        share = self._options.access_share
+        if share is not None:
+            recorder = Recorder(self.plane.seconds, time.time, take, share, random.random)
+            self.plane.access = recorder
+            self._sweep.every_second(recorder.flush)
+
+    def _flush(self) -> None:
+        if self.plane.access is not None:
+            self.plane.access.flush()
+
     def report(self) -> Deferred[Report]:
         """
         Copy what has been counted, a piece a turn.
@@ -162,16 +180,23 @@ class DataRoad:
             listener.stop()
         for front in self._fronts:
             front.sock.close()
-        self.plane.drain(drained)
+
+        def finished() -> None:
+            self._flush()
+            drained()
+
+        self.plane.drain(finished)
 
     def cut(self) -> None:
         """Abort what is still under way."""
         _log.warn("drain timeout: {n} connections cut", n=len(self.plane.connections))
         self.plane.cut()
+        self._flush()
 
     def stop(self) -> Deferred[None]:
         """End; connections end with the process, so nothing is waited for."""
         self._sweep.stop()
+        self._flush()
         return succeed(None)
 
 

@@ -72,7 +72,8 @@ class Scrape:
         self.report = Report(dict.fromkeys(keys, counts))
         root = Resource()
         root.putChild(
-            b"metrics", Metrics(self.clock, self.ask_workers, self.controller, lambda: 2)
+            b"metrics",
+            Metrics(self.clock, self.ask_workers, self.controller, lambda: {"workers": 2}),
         )
         self.site = Site(root)
         self.transport = StringTransport()
@@ -234,13 +235,13 @@ def test_a_piece_that_cannot_be_made_cuts_the_answer(scrape: Scrape) -> None:
 def test_the_control_road_tells_age_findings_and_certificates() -> None:
     times = {"now": NOW}
     controller = Controller(CompilerOptions(), lambda _: None, now=lambda: times["now"])
-    assert control_series(controller, 0)["snapshot_age_seconds"] == 0.0
+    assert control_series(controller)["snapshot_age_seconds"] == 0.0
     web = ingress("web", ("a.example", "tls"), ("b.example", "absent"))
     pair = make_pair("a", ("a.example",), begin=NOW - days(30), end=NOW + days(30))
     controller.contents_changed(Contents((web, secret("tls", pair)), {}, ()))
     times["now"] += timedelta(seconds=90)
 
-    series = control_series(controller, 3)
+    series = control_series(controller)
 
     assert series["snapshot_generation"] == 1
     assert series["snapshot_age_seconds"] == 90
@@ -248,4 +249,3 @@ def test_the_control_road_tells_age_findings_and_certificates() -> None:
     (expiry,) = [number for name, number in series.items() if name.startswith("certificate")]
     assert 'certificate_expiry_seconds{namespace="default",secret_name="tls"}' in series
     assert datetime.fromtimestamp(expiry, UTC) == NOW + days(30)
-    assert series["workers"] == 3
