@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.internet.task import Clock
@@ -24,6 +25,8 @@ from zope.interface import implementer
 from fsm_twisted.sources.cluster.access import Access
 
 Object = dict[str, Any]
+
+_HERE = IPv4Address("TCP", "127.0.0.1", 6443)
 
 SERVED = {
     "/apis/networking.k8s.io/v1/ingresses",
@@ -256,6 +259,7 @@ class MemoryNetwork:
         self._pumps: list[iosim.IOPump] = []
         self.attempts: list[float] = []
         self.is_down = False
+        self.is_far = False
         self.is_stuck = False
         self.agent: IAgent = Agent.usingEndpointFactory(clock, self)
 
@@ -267,9 +271,11 @@ class MemoryNetwork:
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         self.attempts.append(self._clock.seconds())
+        if self.is_far:
+            return Deferred(lambda connecting: connecting.errback(ConnectingCancelledError(_HERE)))
         if self.is_down:
             return fail(Failure(Refused()))
-        address = IPv4Address("TCP", "127.0.0.1", 6443)
+        address = _HERE
         client = factory.buildProtocol(address)
         server = self._site.buildProtocol(address)
         assert client is not None

@@ -125,16 +125,19 @@ def test_phases_follow_the_table() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0, 10.0])
-@pytest.mark.parametrize("is_down", [False, True])
+@pytest.mark.parametrize("network", ["up", "down", "far", "stuck"])
 def test_stopping_leaves_nothing_behind_whatever_is_under_way(
-    seconds: float, *, is_down: bool
+    seconds: float, network: str
 ) -> None:
     alone = Alone()
-    alone.world.network.is_down = is_down
+    alone.world.network.is_down = network == "down"
+    alone.world.network.is_far = network == "far"
+    alone.world.network.is_stuck = network == "stuck"
     alone.informer.start()
     alone.world.run(seconds)
 
     assert alone.informer.stop().called
+    alone.world.network.is_stuck = False
     assert alone.world.network.open_connections == 0
     assert alone.world.clock.getDelayedCalls() == []
 

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.client import FileBodyProducer
@@ -244,9 +245,11 @@ class Api:
 
 
 def _cancelled(failure: Failure) -> Failure:
-    """Tell cancelling apart, which the Agent wraps up when a request is under way."""
-    reasons = getattr(failure.value, "reasons", None) or []
-    return next((each for each in reasons if each.check(CancelledError)), failure)
+    """Tell cancelling as such: an endpoint has another name for it, and the Agent wraps it up."""
+    reasons = getattr(failure.value, "reasons", None) or [failure]
+    if any(each.check(CancelledError, ConnectingCancelledError) for each in reasons):
+        return Failure(CancelledError())
+    return failure
 
 
 def _unreachable(failure: Failure) -> Failure:

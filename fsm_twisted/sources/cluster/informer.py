@@ -137,7 +137,8 @@ class Informer(Generic[T]):
         return following
 
     async def _follow(self) -> None:
-        while True:
+        # Cancelling raises here, unless something under way takes it for a failure of its own.
+        while self.phase is not Phase.STOPPED:
             try:
                 if not self._version:
                     await self._list()
@@ -225,5 +226,7 @@ class Informer(Generic[T]):
         await self._wait(self._backoff.next_seconds() + (asked or 0.0))
 
     async def _wait(self, seconds: float) -> None:
+        if self.phase is Phase.STOPPED:
+            return
         self.phase = Phase.WAITING
         await deferLater(self._clock, seconds)

@@ -19,8 +19,6 @@ from twisted.internet.interfaces import (
 from twisted.internet.ssl import (
     Certificate,
     CertificateOptions,
-    KeyPair,
-    PrivateCertificate,
     optionsForClientTLS,
     platformTrust,
     trustRootFromCertificates,
@@ -135,13 +133,12 @@ def _own(facts: TLSFacts) -> dict[str, Any]:
     found = _certificates(facts.certificate_pem)
     if not found:
         raise CredentialsError("our certificate for the API server is no PEM")
-    first, *chain = found
-    key = KeyPair.load(facts.key_pem, crypto.FILETYPE_PEM)
-    pair = PrivateCertificate.fromCertificateAndKeyPair(first, key)
+    first, *chain = (each.original.to_cryptography() for each in found)
+    key = crypto.load_privatekey(crypto.FILETYPE_PEM, facts.key_pem)
     return {
-        "privateKey": pair.privateKey.original,
-        "certificate": pair.original,
-        "extraCertChain": [each.original for each in chain],
+        "privateKey": key.to_cryptography_key(),
+        "certificate": first,
+        "extraCertChain": chain,
     }
 
 
