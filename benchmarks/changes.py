@@ -7,7 +7,10 @@ one of the states promises that may count at that moment. WebSockets and downloa
 the while, most of them to pods that leave meanwhile. Latencies include the clients' own work, so
 only the two columns beside each other say something.
 
-    .venv/bin/python benchmarks/changes.py [--changes 200] [--seconds 30] [--seed 1]
+    .venv/bin/python benchmarks/changes.py [--changes 200] [--seconds 30] [--seed 1] [--workers 2]
+
+With workers, a change counts as served when every one of them serves it, each asked through a
+connection of its own; without, the program is one process.
 
 Ends with 1 when a request failed, a WebSocket died, a download broke off, or the program did not
 end well.
@@ -53,8 +56,9 @@ def read_plan() -> Plan:
     parser.add_argument("--changes", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=30.0, help="at least, of a download")
     parser.add_argument("--seed", type=int, default=1, help="of the order of the changes")
+    parser.add_argument("--workers", type=int, default=0, help="0: all in one process")
     given = parser.parse_args()
-    return Plan(given.changes, given.seconds, CALM_REQUESTS, given.seed)
+    return Plan(given.changes, given.seconds, CALM_REQUESTS, given.seed, given.workers)
 
 
 def table(report: Report) -> str:
@@ -62,15 +66,12 @@ def table(report: Report) -> str:
     ledger = report.ledger
     count = report.changes.total()
     calm, changing = (_percentiles(each) for each in (ledger.calm, ledger.changing))
-    settled = _percentiles(report.settle_seconds)
     longest = max((each.seconds for each in report.downloads), default=0.0)
     lines = [
         ("changes", f"{count} in {report.change_seconds:.1f} s"),
         *((f"  {name}", str(number)) for name, number in sorted(report.changes.items())),
-        (
-            "served after, ms",
-            f"p50 {settled[0]:.0f}, p99 {settled[1]:.0f}, longest {settled[2]:.0f}",
-        ),
+        ("served after, ms", _told(report.settle_seconds)),
+        ("workers apart, ms", _told(report.apart_seconds)),
         ("requests", str(ledger.requests.total())),
         *((f"  {name}", str(number)) for name, number in sorted(ledger.requests.items())),
         ("failed", str(ledger.failed)),
@@ -84,6 +85,10 @@ def table(report: Report) -> str:
         ),
     ]
     return "\n".join(f"{name:<28}{text}" for name, text in lines)
+
+
+def _told(seconds: list[float]) -> str:
+    return "p50 {:.0f}, p99 {:.0f}, longest {:.0f}".format(*_percentiles(seconds))
 
 
 def _percentiles(seconds: list[float]) -> tuple[float, float, float]:

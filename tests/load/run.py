@@ -15,6 +15,7 @@ from tests.load.applications import Application
 from tests.load.changes import Change
 from tests.load.clients import Client, Ledger
 from tests.load.connection import Connection
+from tests.load.doors import open_doors, workers_of
 from tests.load.folders import Folder, InPlace, Mounted, Renamed
 from tests.load.long_lived import Downloaded, WebSocket, download
 from tests.load.world import World
@@ -34,22 +35,28 @@ class Plan:
     How much of everything.
 
     ``calm_requests`` is how many requests are answered before the first change; the download
-    lasts ``download_seconds`` and all changes.
+    lasts ``download_seconds`` and all changes. With ``workers`` 0 the program is one process.
     """
 
     changes: int
     download_seconds: float
     calm_requests: int
     seed: int = 1
+    workers: int = 0
 
 
 @attrs.define
 class Report:
-    """What came of it; ``faults`` is empty when all is well."""
+    """
+    What came of it; ``faults`` is empty when all is well.
+
+    ``apart_seconds`` is how long the last worker has come after the first one.
+    """
 
     ledger: Ledger
     changes: Counter[str] = attrs.Factory(Counter)
     settle_seconds: list[float] = attrs.Factory(list)
+    apart_seconds: list[float] = attrs.Factory(list)
     change_seconds: float = 0.0
     beats: list[int] = attrs.Factory(list)
     downloads: list[Downloaded] = attrs.Factory(list)
@@ -70,10 +77,15 @@ class Run:
         self._draw = random.Random(plan.seed)
         self._sockets: list[WebSocket] = []
         self.ledger = Ledger()
-        self.report = Report(self.ledger, settle_seconds=world.settle_seconds)
+        self.report = Report(
+            self.ledger, settle_seconds=world.settle_seconds, apart_seconds=world.apart_seconds
+        )
 
     async def run(self) -> Report:
         """Load, wait for calm figures, change, and let everything end."""
+        workers = workers_of(self._program)
+        assert len(workers) == self._plan.workers, f"workers {workers}"
+        self._world.doors = await open_doors(self._program)
         async with asyncio.TaskGroup() as group:
             for number, kind in enumerate(CLIENTS):
                 client = Client(kind, number, self._world, self.ledger, self._program.https)
@@ -92,6 +104,8 @@ class Run:
         for each in self._sockets:
             await each.close()
         self.report.beats = [each.beats for each in self._sockets]
+        if workers != (now := workers_of(self._program)):
+            self.report.faults.append(f"workers were {workers}, are {now}")
         return self.report
 
     async def _connect(self, host: str, number: int) -> Connection:
@@ -198,7 +212,11 @@ def carry_out(plan: Plan, folder: Path) -> Report:
     extra = [argument for each in folders.values() for argument in ("--manifests", str(each.path))]
     with asyncio.Runner() as runner:
         runner.run(world.begin())
-        options = (*extra[2:], "--plain-http-on-tls-hosts", "serve")
+        options = (
+            *extra[2:],
+            *("--plain-http-on-tls-hosts", "serve"),
+            *("--workers", str(plan.workers)),
+        )
         with running(next(iter(folders.values())).path, folder / "log", *options) as program:
             world.http = program.http
             return runner.run(_run(plan, world, program))

@@ -16,20 +16,12 @@ from tests.load.applications import (
     Promise,
     common,
     marker,
-    marker_host,
     to_text,
 )
-from tests.load.connection import Connection, request
+from tests.load.doors import SETTLE_SECONDS, Door, Unsettled
 from tests.load.folders import Folder
 from tests.load.pods import Pod
 from tests.strategies.certificates import make_key
-
-SETTLE_SECONDS = 15.0
-_POLL_SECONDS = 0.004
-
-
-class Unsettled(AssertionError):
-    """The program does not serve what the manifests say."""
 
 
 @attrs.frozen
@@ -81,7 +73,9 @@ class World:
     """
     Everything outside the program.
 
-    Pods have addresses of their own in 127.0.0.0/8 and one port in common.
+    Pods have addresses of their own in 127.0.0.0/8 and one port in common. ``doors`` lead to every
+    worker: a change has settled when all of them serve it. ``apart_seconds`` is, for each change,
+    how long the last worker has come after the first one, as seen from outside.
     """
 
     def __init__(self, folders: dict[str, Folder], applications: list[Application]) -> None:
@@ -90,7 +84,9 @@ class World:
         self._every_pod: list[Pod] = []
         self.addresses: dict[str, tuple[str, int]] = {}
         self.settle_seconds: list[float] = []
+        self.apart_seconds: list[float] = []
         self.http = 0
+        self.doors: tuple[Door, ...] = ()
         self._folders = folders
         self._texts: dict[str, str] = {}
         self._generations: Counter[str] = Counter()
@@ -201,16 +197,9 @@ class World:
         return changed
 
     async def _settle(self, files: dict[str, int | None]) -> None:
-        """Ask the markers until they show what was written."""
-        async with contextlib.AsyncExitStack() as stack:
-            connection = await Connection.open(self.http)
-            stack.callback(connection.close)
-            for file, generation in files.items():
-                try:
-                    async with asyncio.timeout(SETTLE_SECONDS):
-                        await _wait_marker(connection, file, generation)
-                except TimeoutError:
-                    raise Unsettled(f"{file} generation {generation} is not served") from None
+        """Wait until every worker serves what was written."""
+        seen = await asyncio.gather(*(door.wait_markers(files) for door in self.doors))
+        self.apart_seconds.append(max(seen) - min(seen))
 
     def end_downloads(self) -> None:
         """Let downloads without an end of their own end; also from pods that have gone."""
@@ -218,21 +207,11 @@ class World:
             pod.enough.set()
 
     async def stop(self) -> None:
-        """End all pods, and wait until nobody is connected to any."""
+        """Close the doors, end all pods, and wait until nobody is connected to any."""
+        for door in self.doors:
+            await door.close()
         for pod in self.pods.values():
             pod.stop()
         async with asyncio.timeout(SETTLE_SECONDS):
             for pod in self._every_pod:
                 await pod.wait_left(but_long=False)
-
-
-async def _wait_marker(connection: Connection, file: str, generation: int | None) -> None:
-    ask = request("GET", marker_host(file), "/")
-    while True:
-        answer = await connection.ask(ask)
-        if generation is None:
-            if answer.status == 404:
-                return
-        elif answer.status == 200 and answer.told["path"] == f"/generation/{generation}":
-            return
-        await asyncio.sleep(_POLL_SECONDS)
