@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import secrets
 import signal
@@ -36,7 +37,8 @@ from fsm_twisted.observe.report import Number, Report
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.settings import Settings
 from fsm_twisted.snapshot.model import CertificateEntry, Snapshot
-from fsm_twisted.sources.manifests import ManifestSource, SourceError
+from fsm_twisted.sources.choose import NoSource, Source, SourceOptions, choose_source
+from fsm_twisted.sources.contents import SourceError
 from fsm_twisted.workers.channel import Kind
 from fsm_twisted.workers.cpus import usable_cpus
 from fsm_twisted.workers.parent import Fleet
@@ -53,6 +55,10 @@ RECOMPILE_SECONDS = 3600.0
 
 class StartError(Exception):
     """Something that the program cannot start without; the text is one line for the operator."""
+
+
+class UsageError(StartError):
+    """The command line and its surroundings ask for something that is not there."""
 
 
 class Serving(Protocol):
@@ -122,18 +128,23 @@ class IngressService(MultiService):
         self._default_certificate: CertificateEntry | None = None
         self._serving: Serving
         self._access: AccessLog | None = None
-        self._controller = Controller(
-            CompilerOptions(
-                controller_name=settings.controller_name, ingress_class=settings.ingress_class
-            ),
-            self._publish,
-            now=lambda: datetime.now(UTC),
+        compiler = CompilerOptions(
+            controller_name=settings.controller_name, ingress_class=settings.ingress_class
         )
+        self._controller = Controller(compiler, self._publish, now=lambda: datetime.now(UTC))
         self._recompiling = LoopingCall(self._controller.recompile)
         self._recompiling.clock = reactor
-        self._source = ManifestSource(
-            settings.manifests, reactor=reactor, on_change=self._controller.contents_changed
+        self._source = self._make_source(compiler.annotation_prefix)
+
+    def _make_source(self, annotation_prefix: str) -> Source:
+        settings, tell = self._settings, self._controller.contents_changed
+        options = SourceOptions(
+            settings.manifests, settings.kubeconfig, settings.context, settings.watch_namespace
         )
+        try:
+            return choose_source(options, self._reactor, os.environ, tell, annotation_prefix)
+        except NoSource as error:
+            raise UsageError(str(error)) from None
 
     def setServiceParent(self, parent: IServiceCollection) -> None:  # noqa: N802  Twisted's name
         """Join the application, and say where its log goes."""
@@ -172,9 +183,10 @@ class IngressService(MultiService):
         self._serving = self._make_serving()
         self._serving.start()
         try:
+            self._source.check()
             self._source.start()
         except SourceError as error:
-            self._give_up(f"--manifests: {error}")
+            self._give_up(f"{'--manifests: ' * bool(self._settings.manifests)}{error}")
         # Whoever reads the ready lines may signal at once; the reactor installs its own when it
         # begins to run.
         self._take_signals()
@@ -209,9 +221,11 @@ class IngressService(MultiService):
     def _listen_admin(self) -> None:
         sock = self._admin
         address = bound_address(self._settings.admin, sock)
-        serving = self._serving
+        serving, source = self._serving, self._source
         metrics = Metrics(self._reactor, serving.report, self._controller, self._own_series)
-        site = admin_site(lambda: self._not_ready or serving.missing(), metrics)
+        site = admin_site(
+            lambda: self._not_ready or source.missing() or serving.missing(), metrics
+        )
         self._reactor.adoptStreamPort(sock.fileno(), sock.family, site)
         sock.close()
         _log.info("listening: admin on {address}", address=str(address))
@@ -271,10 +285,10 @@ class IngressService(MultiService):
 
     def stopService(self) -> Any:
         """Stop following changes; connections end with the process."""
-        self._source.stop()
+        source: Deferred[Any] = maybeDeferred(self._source.stop)
         if self._recompiling.running:
             self._recompiling.stop()
-        ending = gatherResults([self._serving.stop(), maybeDeferred(super().stopService)])
+        ending = gatherResults([source, self._serving.stop(), maybeDeferred(super().stopService)])
         return ending.addBoth(self._ended)
 
     def _ended(self, result: object) -> object:

@@ -74,7 +74,8 @@ class Options(usage.Options):
 
 def makeService(options: Options) -> IService:
     """Build the program; nothing is opened before the service is started."""
-    from fsm_twisted.assembly import StartError, assemble  # noqa: PLC0415  keeps --help quick
+    # Here, for it keeps --help quick.
+    from fsm_twisted.assembly import StartError, UsageError, assemble  # noqa: PLC0415
 
     parent: Mapping[str, Any] = options.parent or {}
     try:
@@ -86,7 +87,7 @@ def makeService(options: Options) -> IService:
         )
     except StartError as error:
         _say(str(error))
-        sys.exit(_START_ERROR)
+        sys.exit(_USAGE_ERROR if isinstance(error, UsageError) else _START_ERROR)
 
 
 def _say(why: str) -> None:

@@ -14,6 +14,9 @@ class Settings:
     """What the operator wants; a field for each option, times in seconds, sizes in bytes."""
 
     manifests: tuple[str, ...]
+    kubeconfig: str | None
+    context: str | None
+    watch_namespace: tuple[str, ...]
     ingress_class: str
     controller_name: str
     http: tuple[ListenAddress, ...]

@@ -85,8 +85,13 @@ def _is_ours(why: str) -> bool:
 
 
 def _check(settings: Settings) -> None:
-    if not settings.manifests:
-        msg = "no source of objects: name a file or folder with --manifests"
+    if settings.manifests and (
+        settings.kubeconfig or settings.context or settings.watch_namespace
+    ):
+        msg = (
+            "--manifests takes objects from files alone; "
+            "leave --kubeconfig, --context and --watch-namespace away, or --manifests"
+        )
         raise SettingsError(msg)
     if not settings.http and not settings.https:
         msg = "--http none without --https leaves nothing to listen on"

@@ -107,6 +107,13 @@ def read_network(text: str) -> Network:
     return ipaddress.ip_network(text, strict=False)
 
 
+def read_label(text: str) -> str:
+    """Read a DNS label, as the name of a namespace is one."""
+    if not re.fullmatch(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", text):
+        raise ValueError
+    return text
+
+
 def read_name(text: str) -> str:
     """Read a DNS name."""
     if not re.fullmatch(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?", text):

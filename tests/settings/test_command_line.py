@@ -34,10 +34,6 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
             ("--https-redirect-port", "http"),
             "fsm-ingress: --https-redirect-port: 'http' is not accepted; accepted: a port",
         ),
-        (
-            (),
-            "fsm-ingress: no source of objects: name a file or folder with --manifests",
-        ),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_code_2(
@@ -46,6 +42,30 @@ def test_a_wrong_command_line_is_one_line_and_code_2(
     ended = run(tmp_path, *arguments)
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", line + "\n")
+
+
+def test_without_a_source_all_places_are_listed_and_the_code_is_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    ended = run(tmp_path)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert len(ended.stderr.splitlines()) == 1
+    for word in ("--manifests", "--kubeconfig", "in-cluster", "$KUBECONFIG", ".kube/config"):
+        assert word in ended.stderr
+
+
+def test_a_kubeconfig_that_cannot_be_used_is_one_line_and_code_1(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("current-context: here")
+    listen = ("--http", "tcp:0", "--admin", "tcp:0")
+    ended = run(tmp_path, "--kubeconfig", "config", *listen)
+
+    said = [each for each in ended.stderr.splitlines() if each.startswith("fsm-ingress: ")]
+    where = f"kubeconfig {tmp_path / 'config'}"
+    assert (ended.returncode, said) == (1, [f"fsm-ingress: {where}: there is no context here"])
 
 
 def test_help_explains_and_ends_well(tmp_path: Path) -> None:

@@ -58,6 +58,9 @@ READ: tuple[tuple[str, str, Any], ...] = (
 )
 REFUSED = (
     ("manifests", ""),
+    ("kubeconfig", ""),
+    ("watch-namespace", "team.a"),
+    ("watch-namespace", "a" * 64),
     ("ingress-class", "Not_A_Class"),
     ("controller-name", "no-slash"),
     ("http", "8000"),
@@ -98,6 +101,14 @@ def refusal(*arguments: str) -> str:
 
 def test_there_is_a_field_for_each_option_and_no_other() -> None:
     assert [field.name for field in attrs.fields(Settings)] == [each.key for each in OPTIONS]
+
+
+def test_a_cluster_is_described_by_three_options() -> None:
+    read = parse_settings(
+        ["--kubeconfig=c", "--context=x", "--watch-namespace=a", "--watch-namespace=b-1"]
+    )
+
+    assert (read.kubeconfig, read.context, read.watch_namespace) == ("c", "x", ("a", "b-1"))
 
 
 def test_the_defaults_are_those_of_the_design() -> None:
@@ -182,8 +193,8 @@ def test_only_repeatable_options_collect(option: Option) -> None:
     pair = (f"--{option.name}", text)
     needs = ("--default-tls-cert", "c", "--default-tls-key", "k")
 
-    twice = getattr(parse_settings((*SOURCE, *needs, *pair, *pair)), option.key)
-    once = getattr(parse_settings((*SOURCE, *needs, *pair)), option.key)
+    twice = getattr(parse_settings((*needs, *pair, *pair)), option.key)
+    once = getattr(parse_settings((*needs, *pair)), option.key)
 
     assert twice == ((*once, once[-1]) if option.repeatable else once)
 
@@ -205,8 +216,12 @@ def test_http_none_needs_https() -> None:
     assert parse_settings((*SOURCE, "--http", "none", "--https", "tcp:443")).http == ()
 
 
-def test_without_a_source_the_options_that_name_one_are_told() -> None:
-    assert "--manifests" in refusal()
+@pytest.mark.parametrize("name", ["kubeconfig", "context", "watch-namespace"])
+def test_files_and_a_cluster_exclude_each_other(name: str) -> None:
+    said = refusal(*SOURCE, f"--{name}", "a")
+
+    assert "--manifests" in said
+    assert f"--{name}" in said
 
 
 @pytest.mark.parametrize("name", ["default-tls-cert", "default-tls-key"])
@@ -238,7 +253,8 @@ WORDS = st.one_of(
 def test_any_command_line_gives_settings_or_one_line(arguments: list[str]) -> None:
     said = ""
     try:
-        assert parse_settings(arguments).manifests
+        read = parse_settings(arguments)
+        assert read.http or read.https
     except SettingsError as error:
         said = str(error)
 

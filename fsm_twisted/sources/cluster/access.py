@@ -7,12 +7,14 @@ from typing import Protocol
 import attrs
 from twisted.internet.defer import Deferred
 
+from fsm_twisted.sources.contents import SourceError
+
 
 class ApiFailure(Exception):
     """Something between us and the API server; the text says what, and never holds a secret."""
 
 
-class CredentialsError(ApiFailure):
+class CredentialsError(ApiFailure, SourceError):
     """Credentials that cannot be had or used; the text is one line for the operator."""
 
 

@@ -63,11 +63,12 @@ def find_origin(
         if not os.path.isfile(kubeconfig):
             msg = f"--kubeconfig: there is no file {kubeconfig}"
             raise CredentialsError(msg)
-        return Kubeconfig((Path(kubeconfig),), context)
+        # Absolute, for a daemon goes elsewhere.
+        return Kubeconfig((Path(kubeconfig).absolute(),), context)
     if context is None and _has_account(environ, account_folder):
         return InCluster(environ, account_folder / "token", account_folder / "ca.crt")
     listed = environ.get("KUBECONFIG", "")
-    named = [Path(each).expanduser() for each in listed.split(os.pathsep) if each]
+    named = [Path(each).expanduser().absolute() for each in listed.split(os.pathsep) if each]
     files = tuple(each for each in named if each.is_file())
     if files:
         return Kubeconfig(files, context)
@@ -75,7 +76,7 @@ def find_origin(
     if not named and usual.is_file():
         return Kubeconfig((usual,), context)
     msg = (
-        "no credentials for a cluster; looked for --kubeconfig (not given),"
+        "no --manifests and no credentials for a cluster; looked for --kubeconfig (not given),"
         f" the in-cluster account ({_why_no_account(context, environ, account_folder)}),"
         f" $KUBECONFIG ({'no such file: ' + listed if named else 'not set'}),"
         f" {usual} ({'passed over' if named else 'no such file'})"

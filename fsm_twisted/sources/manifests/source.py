@@ -138,6 +138,10 @@ class ManifestSource:
             self._watcher.close()
             self._watcher = None
 
+    def missing(self) -> str:
+        """Say what is waited for: nothing, for `start` loads everything."""
+        return ""
+
     def _refresh(self) -> None:
         """Look at all files again, and tell when they say something else."""
         self._look()
