@@ -13,7 +13,11 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-_FIXED: Final = struct.Struct("<dddHHBQQQIIIIII")
+NUMBERS: Final = struct.Struct("<dddHHBQQQIIIIII")
+"""
+How a record begins: the numbers of `Noted` in their order, and the sizes of its texts, which
+follow.
+"""
 _CLOCK: Final = struct.Struct("<d")
 _STRINGS: Final = 6
 _SEPARATOR: Final = b"\0"  # in nothing that is put together with it
@@ -65,21 +69,21 @@ def pack_route(namespace: str, ingress: str, path: str, service: str, port: int)
 def pack(noted: Noted) -> bytes:
     """Write one record."""
     *numbers, head, target, peer, route, endpoints, reason = noted
-    fixed = _FIXED.pack(
+    fixed = NUMBERS.pack(
         *numbers, len(head), len(target), len(peer), len(route), len(endpoints), len(reason)
     )
     return b"".join((fixed, head, target, peer, route, endpoints, reason))
 
 
-def pack_batch(offset_seconds: float, records: Sequence[bytes]) -> bytes:
+def pack_batch(offset_seconds: float, parts: Sequence[bytes]) -> bytes:
     """
     Put records together.
 
     Args:
         offset_seconds: What to add to the data plane's clock for seconds since the epoch.
-        records: Each from `pack`.
+        parts: Records from `pack`, whole or in pieces.
     """
-    return b"".join((_CLOCK.pack(offset_seconds), *records))
+    return b"".join((_CLOCK.pack(offset_seconds), *parts))
 
 
 class AccessRecord(NamedTuple):
@@ -135,8 +139,8 @@ def unpack_batch(data: bytes) -> Iterator[AccessRecord]:
         (offset,) = _CLOCK.unpack_from(data)
         at = _CLOCK.size
         while at < len(data):
-            fixed = _FIXED.unpack_from(data, at)
-            at += _FIXED.size
+            fixed = NUMBERS.unpack_from(data, at)
+            at += NUMBERS.size
             strings = []
             for size in fixed[-_STRINGS:]:
                 strings.append(data[at : at + size])

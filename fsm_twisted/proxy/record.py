@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from fsm_twisted.net.descriptor import Stream
-from fsm_twisted.net.tls import TlsStream
-from fsm_twisted.observe.access import Noted, pack, pack_batch, pack_peer
+from fsm_twisted.net.tls_stream import TlsStream
+from fsm_twisted.observe.access import NUMBERS, Noted, pack, pack_batch, pack_peer
 
 if TYPE_CHECKING:
     from fsm_twisted.message.heads import RequestHead
@@ -23,13 +23,17 @@ if TYPE_CHECKING:
     from fsm_twisted.proxy.runtime import BoundRoute
     from fsm_twisted.snapshot.reasons import ReplyReason
 
-BATCH_BYTES: Final = 64 * 1024
+_KEPT: Final = 32
+_BATCH: Final = 96  # of heads of 8 KiB at most, well below the limit of a channel's message
 _LONG_HEAD_BYTES: Final = 8 * 1024
 _LONGEST_TEXT: Final = 2 * 1024
 _WANTED: Final = (b"host:", b"user-agent:", b"referer:", b"x-request-id:", b"x-real-ip:")
 _NOBODY_WAITS: Final = 499  # of nginx: the client has closed before its answer
 _NONE: Final = -1.0
 _EMPTY_LINE: Final = len(b"\r\n\r\n")
+
+_Ended = tuple["Exchange", float, bytes | int, bytes]
+"""An exchange, when it ended, the status of its answer, and why that is not an endpoint's."""
 
 
 @attrs.frozen
@@ -60,7 +64,11 @@ def note_of_peer(peer: Peer, stream: Stream) -> bytes:
 
 class Recorder:
     """
-    Collects the records of one process and hands them on in batches.
+    Collects what ends in one process and hands it on in batches.
+
+    An exchange that has ended is kept for a while and packed together with others: a dozen lines
+    of code that run once for each request, between parsing and sending, cost four times as much
+    as in a loop.
 
     Args:
         seconds: The data plane's clock.
@@ -86,8 +94,9 @@ class Recorder:
         self._take = take
         self._share = share
         self._draw = draw
-        self._records: list[bytes] = []
-        self._size = 0
+        self._ended: list[_Ended] = []
+        self._parts: list[bytes] = []
+        self._count = 0
         self.dropped = 0
 
     def usual(self, exchange: Exchange, data: bytes, bytes_out: int, now: float) -> None:
@@ -100,18 +109,21 @@ class Recorder:
             bytes_out: Its size as it went on.
             now: On the data plane's clock.
         """
-        body_bytes = len(data) - data.find(b"\r\n\r\n") - _EMPTY_LINE
-        exchange.bytes_out, exchange.head_bytes_out = bytes_out, bytes_out - body_bytes
-        self._note_exchange(exchange, now, int(data[9:12]), b"")
+        head_bytes = data.find(b"\r\n\r\n") + _EMPTY_LINE
+        exchange.bytes_out = bytes_out
+        exchange.head_bytes_out = bytes_out - len(data) + head_bytes
+        self._ended.append((exchange, now, data[9:12], b""))
+        if len(self._ended) >= _KEPT:
+            self._pack_ended()
 
     def passed(self, exchange: Exchange, now: float) -> None:
         """Record an exchange whose answer, of the endpoint, has been passed on, whole."""
-        self._note_exchange(exchange, now, exchange.status, b"")
+        self._keep((exchange, now, exchange.status, b""))
 
     def cut(self, exchange: Exchange) -> None:
         """Record an exchange that has ended before its answer."""
         status = exchange.status or _NOBODY_WAITS
-        self._note_exchange(exchange, self._seconds(), status, exchange.cut_reason)
+        self._keep((exchange, self._seconds(), status, exchange.cut_reason))
 
     def replied(self, downstream: Downstream, reason: ReplyReason, answer: bytes) -> None:
         """
@@ -122,87 +134,89 @@ class Recorder:
             reason: Why.
             answer: As it is sent.
         """
-        bytes_out = len(answer)
-        head = answer.find(b"\r\n\r\n") + _EMPTY_LINE
-        exchange, now = downstream.exchange, self._seconds()
-        code = reason.code.encode("ascii")
+        exchange, code = downstream.exchange, reason.code.encode("ascii")
+        head_bytes, bytes_out = answer.find(b"\r\n\r\n") + _EMPTY_LINE, len(answer)
         if exchange is not None:
-            exchange.head_bytes_out, exchange.bytes_out = head, bytes_out
-            self._note_exchange(exchange, now, reason.status, code)
+            exchange.head_bytes_out, exchange.bytes_out = head_bytes, bytes_out
+            self._keep((exchange, self._seconds(), reason.status, code))
             return
-        asked = downstream.asked
-        bound = asked.bound if asked is not None else None
-        if not self._is_wanted(bound):
+        asked, bound = downstream.asked, None
+        minor, bytes_in, head = 1, 0, b""
+        if asked is not None:
+            minor, bytes_in, head, bound = (
+                asked.head.minor, asked.bytes_in, _shortened(asked.forwarded()), asked.bound,
+            )  # fmt: skip
+        if (bound is not None and not bound.is_logged) or not self._is_drawn():
             return
-        self._add(
-            Noted(
-                now,
-                0.0,
-                _NONE,
-                reason.status,
-                0,
-                asked.head.minor if asked is not None else 1,
-                asked.bytes_in if asked is not None else 0,
-                bytes_out,
-                bytes_out - head,
-                asked.forwarded() if asked is not None else b"",
-                b"",
-                downstream.note,
-                bound.note if bound is not None else b"",
-                b"",
-                code,
-            )
-        )
+        now, route = self._seconds(), b"" if bound is None else bound.note
+        numbers = (now, 0.0, _NONE, reason.status, 0, minor, bytes_in, bytes_out)
+        body = bytes_out - head_bytes
+        noted = Noted(*numbers, body, head, b"", downstream.note, route, b"", code)
+        self._parts.append(pack(noted))
+        self._count += 1
+        self._send_when_long()
 
-    def _is_wanted(self, bound: BoundRoute | None) -> bool:
-        if bound is not None and not bound.route.is_logged:
-            return False
+    def _is_drawn(self) -> bool:
         return self._share >= 1 or self._draw() < self._share
 
-    def _note_exchange(self, exchange: Exchange, now: float, status: int, reason: bytes) -> None:
-        bound = exchange.bound
-        if bound is None or not self._is_wanted(bound):
-            return
-        begun, sent, asked = exchange.begun, exchange.sent, exchange.head
-        bytes_out = exchange.bytes_out
-        tries, endpoints = exchange.tries
-        self._add(
-            Noted(
+    def _keep(self, ended: _Ended) -> None:
+        self._ended.append(ended)
+        if len(self._ended) >= _KEPT:
+            self._pack_ended()
+
+    def _pack_ended(self) -> None:
+        ended, self._ended = self._ended, []
+        takes_all = self._share >= 1
+        add, write = self._parts.extend, NUMBERS.pack
+        for exchange, now, status, reason in ended:
+            bound = exchange.bound
+            if bound is None or not bound.is_logged or not (takes_all or self._is_drawn()):
+                continue
+            begun, sent, asked, head = (
+                exchange.begun, exchange.sent, exchange.head, exchange.head_bytes,
+            )  # fmt: skip
+            target = b"" if asked is None else asked.target.wire
+            if len(head) > _LONG_HEAD_BYTES:
+                head, target = _shortened(head), target[:_LONGEST_TEXT]
+            tries, endpoints = exchange.tries
+            bytes_out, peer, route = exchange.bytes_out, exchange.downstream.note, bound.note
+            numbers = write(
                 begun,
                 now - begun,
                 now - sent if sent else _NONE,
-                status,
+                int(status),
                 tries,
                 exchange.minor,
                 exchange.bytes_in,
                 bytes_out,
                 bytes_out - exchange.head_bytes_out,
-                exchange.head_bytes,
-                b"" if asked is None else asked.target.wire,
-                exchange.downstream.note,
-                bound.note,
-                endpoints,
-                reason,
+                len(head),
+                len(target),
+                len(peer),
+                len(route),
+                len(endpoints),
+                len(reason),
             )
-        )
+            add((numbers, head, target, peer, route, endpoints, reason))
+            self._count += 1
+        self._send_when_long()
 
-    def _add(self, noted: Noted) -> None:
-        if len(noted.head) > _LONG_HEAD_BYTES:
-            head, target = _shortened(noted.head), noted.target[:_LONGEST_TEXT]
-            noted = noted._replace(head=head, target=target)
-        record = pack(noted)
-        self._records.append(record)
-        self._size += len(record)
-        if self._size >= BATCH_BYTES:
-            self.flush()
+    def _send_when_long(self) -> None:
+        if self._count >= _BATCH:
+            self._send()
 
     def flush(self, _: float = 0.0) -> None:
         """Hand on what has been collected."""
-        records, self._records, self._size = self._records, [], 0
-        if records:
-            batch = pack_batch(self._wall_seconds() - self._seconds(), records)
+        self._pack_ended()
+        self._send()
+
+    def _send(self) -> None:
+        parts, self._parts = self._parts, []
+        count, self._count = self._count, 0
+        if parts:
+            batch = pack_batch(self._wall_seconds() - self._seconds(), parts)
             if not self._take(batch):
-                self.dropped += len(records)
+                self.dropped += count
 
 
 def _shortened(head: bytes) -> bytes:

@@ -161,7 +161,7 @@ class BoundRoute:
     ``note`` is what the access log says of it.
     """
 
-    __slots__ = ("body_limit_bytes", "note", "rewrite", "route", "upstream", "usual")
+    __slots__ = ("body_limit_bytes", "is_logged", "note", "rewrite", "route", "upstream", "usual")
 
     def __init__(
         self, route: Route, upstream: UpstreamState | None, body_limit_bytes: int | None
@@ -173,6 +173,7 @@ class BoundRoute:
         )
         limit = route.body_limit_bytes
         self.body_limit_bytes = body_limit_bytes if limit is None else (limit or None)
+        self.is_logged = route.is_logged
         self.note = _note_of(route)
         is_usual = upstream is not None and upstream.is_usual and route.rewrite is None
         self.usual = upstream if is_usual else None
