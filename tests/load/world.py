@@ -142,7 +142,7 @@ class World:
             files |= self._write(new)
             await asyncio.sleep(0)
         begun = loop.time()
-        await self._settle(files)
+        self.apart_seconds.append(await self._settle(files))
         self.settle_seconds.append(loop.time() - begun)
         history.settled = len(history.states) - 1
         await history.wait_earlier()
@@ -196,10 +196,10 @@ class World:
                 folder.remove(file)
         return changed
 
-    async def _settle(self, files: dict[str, int | None]) -> None:
-        """Wait until every worker serves what was written."""
+    async def _settle(self, files: dict[str, int | None]) -> float:
+        """Wait until every worker serves what was written; return how far they were apart."""
         seen = await asyncio.gather(*(door.wait_markers(files) for door in self.doors))
-        self.apart_seconds.append(max(seen) - min(seen))
+        return max(seen) - min(seen)
 
     def end_downloads(self) -> None:
         """Let downloads without an end of their own end; also from pods that have gone."""
