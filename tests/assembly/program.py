@@ -78,7 +78,8 @@ def command(folder: Path, *options: str, twistd: tuple[str, ...] = ()) -> list[s
     """Write the command line of a program that serves an empty folder."""
     (folder / "manifests").mkdir(exist_ok=True)
     given = twistd or ("--nodaemon", "--pidfile=")
-    source = () if "--manifests" in options else ("--manifests", str(folder / "manifests"))
+    has_source = "--manifests" in options or "--kubeconfig" in options
+    source = () if has_source else ("--manifests", str(folder / "manifests"))
     return [TWISTD, *given, "fsm-ingress", *source, *options]
 
 
