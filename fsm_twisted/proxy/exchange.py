@@ -13,7 +13,7 @@ from fsm_twisted.http1.errors import RequestError
 from fsm_twisted.http1.usual import usual_answer
 from fsm_twisted.http1.writer import write_request_head
 from fsm_twisted.message.framing import is_empty
-from fsm_twisted.proxy.attempts import Attempts
+from fsm_twisted.proxy.account import Account
 from fsm_twisted.proxy.replies import SERVER
 from fsm_twisted.proxy.request_body import RequestBody
 from fsm_twisted.proxy.response import Response
@@ -22,15 +22,14 @@ from fsm_twisted.proxy.upstream import UpstreamConnection
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
 if TYPE_CHECKING:
-    from fsm_twisted.message.fields import Fields
     from fsm_twisted.message.heads import RequestHead
     from fsm_twisted.proxy.admission import Admitted
     from fsm_twisted.proxy.client import Claims
     from fsm_twisted.proxy.downstream import Downstream
-    from fsm_twisted.proxy.runtime import BoundRoute, EndpointState, UpstreamState
+    from fsm_twisted.proxy.runtime import UpstreamState
 
 
-class Exchange:
+class Exchange(Account):
     """
     What goes on between one request of a client and the endpoint that answers it.
 
@@ -44,14 +43,6 @@ class Exchange:
     Attributes:
         request_body: The reader of the request's body while it is incomplete, else None.
         is_usual: The request is persistent HTTP/1.1 without body, upgrade, or cookie of ours.
-        begun: When its head was read, on the plane's clock.
-        sent: When it was last sent to an endpoint; 0 if it has not been.
-        bound: Its route, for the access log.
-        status: Of the answer, once that has begun.
-        bytes_in: Of the request, head and body.
-        bytes_out: Of the answer so far, head and body.
-        head_bytes_out: Of its head alone.
-        cut_reason: Why the answer is not whole.
     """
 
     # What the usual request is; `of_head` says otherwise where it must.
@@ -59,17 +50,10 @@ class Exchange:
     minor = 1
     persistent = True
     is_usual = True
-    bound: BoundRoute | None = None
-    sent = 0.0
-    status = bytes_in = bytes_out = head_bytes_out = 0
-    cut_reason = b"client_gone"
     request_body: RequestBody | None = None
     upstream: UpstreamConnection | None = None
     _body: RequestBody | None = None
     _is_secure = False
-    _fields: Fields = ()
-    _attempts: Attempts | None = None
-    _endpoint: EndpointState | None = None
     _response: Response | None = None
     _failure = REPLIES["no_endpoints"]
 
@@ -129,22 +113,6 @@ class Exchange:
             self.attempt()
 
     # The way to an endpoint
-
-    @property
-    def attempts(self) -> Attempts:
-        """What has been tried so far; made when the first choice is not simple, or not enough."""
-        attempts = self._attempts
-        if attempts is None:
-            attempts = Attempts(self.state, self._key, self._fields, self._endpoint)
-            self._attempts = attempts
-        return attempts
-
-    @property
-    def tries(self) -> tuple[int, bytes]:
-        """How often an endpoint has been tried, and which ones, as text."""
-        if self._attempts is not None:
-            return self._attempts.tries, self._attempts.text
-        return (0, b"") if self._endpoint is None else (1, self._endpoint.text)
 
     def attempt(self) -> None:
         """Take the next endpoint, and an idle connection to it or a new one."""
@@ -349,10 +317,6 @@ class Exchange:
         if upstream is self.upstream:
             self._answer(REPLIES["overloaded"])
 
-    def note_failure(self) -> None:
-        """Hold it against the endpoint that it has not answered as it should."""
-        self.attempts.note_failure(self.plane.seconds())
-
     def _try_again(self, failure: Failure) -> None:
         if failure is not Failure.REUSED_CLOSED:
             self.note_failure()
@@ -392,11 +356,6 @@ class Exchange:
         downstream.reply(
             reason, method=self.method, minor=self.minor, ends=incomplete or not self.persistent
         )
-
-    def cut(self, code: str) -> None:
-        """End an answer that has begun and cannot be finished, for the reason *code*."""
-        self.cut_reason = code.encode("ascii")
-        self.downstream.abort()
 
     def fail(self) -> None:
         """End because the endpoint's answer is not valid."""

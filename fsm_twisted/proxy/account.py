@@ -1,0 +1,73 @@
+"""What is written down of an exchange beside its work: for metrics, log and retries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fsm_twisted.proxy.attempts import Attempts
+
+if TYPE_CHECKING:
+    from fsm_twisted.message.fields import Fields
+    from fsm_twisted.proxy.downstream import Downstream
+    from fsm_twisted.proxy.plane import DataPlane
+    from fsm_twisted.proxy.runtime import BoundRoute, EndpointState, UpstreamState
+
+
+class Account:
+    """
+    The part of an exchange that tells where it stands.
+
+    On the straight road hardly any of it is ever set, so the values of a usual request are those
+    of the class.
+
+    Attributes:
+        downstream: The client's connection.
+        plane: What all connections share.
+        state: The upstream that the request has been routed to.
+        bound: Its route, for the access log.
+        begun: When its head was read, on the plane's clock.
+        sent: When it was last sent to an endpoint; 0 if it has not been.
+        status: Of the answer, once that has begun.
+        bytes_in: Of the request, head and body.
+        bytes_out: Of the answer so far, head and body.
+        head_bytes_out: Of its head alone.
+        cut_reason: Why the answer is not whole.
+    """
+
+    downstream: Downstream
+    plane: DataPlane
+    state: UpstreamState
+    bound: BoundRoute | None = None
+    begun: float
+    sent = 0.0
+    status = bytes_in = bytes_out = head_bytes_out = 0
+    cut_reason = b"client_gone"
+    _key: bytes
+    _fields: Fields = ()
+    _attempts: Attempts | None = None
+    _endpoint: EndpointState | None = None
+
+    @property
+    def attempts(self) -> Attempts:
+        """What has been tried so far; made when the first choice is not simple, or not enough."""
+        attempts = self._attempts
+        if attempts is None:
+            attempts = Attempts(self.state, self._key, self._fields, self._endpoint)
+            self._attempts = attempts
+        return attempts
+
+    @property
+    def tries(self) -> tuple[int, bytes]:
+        """How often an endpoint has been tried, and which ones, as text."""
+        if self._attempts is not None:
+            return self._attempts.tries, self._attempts.text
+        return (0, b"") if self._endpoint is None else (1, self._endpoint.text)
+
+    def note_failure(self) -> None:
+        """Hold it against the endpoint that it has not answered as it should."""
+        self.attempts.note_failure(self.plane.seconds())
+
+    def cut(self, code: str) -> None:
+        """End an answer that has begun and cannot be finished, for the reason *code*."""
+        self.cut_reason = code.encode("ascii")
+        self.downstream.abort()
