@@ -68,5 +68,6 @@ class Coalescer:
     def _run(self) -> None:
         self._call = None
         self._is_hurried = False
-        self._acted = self._clock.seconds()
         self._act()
+        # Counted from its end: what is urgent after a long act is not done at once again.
+        self._acted = self._clock.seconds()

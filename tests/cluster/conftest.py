@@ -1,4 +1,4 @@
-"""A real control plane for the tests that ask for one; started once."""
+"""A real control plane for the tests of this folder that ask for one; started once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.control_plane import ControlPlane, missing_binaries
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """Return a cluster of our own; skip where there are no binaries."""
     if reason := missing_binaries():
