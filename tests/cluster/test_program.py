@@ -122,6 +122,7 @@ def test_a_cluster_is_served_with_the_documented_rights_and_without_its_api_serv
     control_plane.call("DELETE", f"{ingresses}/web")
     until(lambda: program.ask("/hello", "http")[0] == 404, lambda: program.log)
     assert "dora-token" not in program.log
+    assert "factory" not in program.log
     program.signal(signal.SIGTERM)
     assert program.ended() == 0
 
@@ -144,6 +145,7 @@ def test_without_the_api_server_it_is_not_ready_and_says_why(tmp_path: Path) -> 
         until(lambda: "refused" in started.log, lambda: started.log)
         status, body = started.ask("/readyz")
         assert status == 503
+        assert "factory" not in started.log
         assert b"waiting for the API server" in body
         started.signal(signal.SIGTERM)
         assert started.ended() == 0

@@ -110,9 +110,9 @@ def collect_body(
 
 
 def explain(failure: Failure) -> str:
-    """Say in words for people why a connection failed, the innermost reasons first."""
+    """Say in words for people why a connection failed: of reasons, the first led to the others."""
     reasons = getattr(failure.value, "reasons", None)
     if isinstance(reasons, list) and reasons:
-        return "; ".join(dict.fromkeys(explain(each) for each in reasons))
+        return explain(reasons[0])
     text = str(failure.value).strip().rstrip(".")
     return text or type(failure.value).__name__

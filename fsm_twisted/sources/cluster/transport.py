@@ -73,7 +73,20 @@ class _Endpoints:
         """Return the endpoint for *uri*."""
         host = uri.host.decode("ascii").strip("[]")
         plain = _Attentive(HostnameEndpoint(self._reactor, host, uri.port, CONNECT_SECONDS))
-        return plain if self._creator is None else wrapClientTLS(self._creator, plain)
+        return _Quiet(plain if self._creator is None else wrapClientTLS(self._creator, plain))
+
+
+@implementer(IStreamClientEndpoint)
+class _Quiet:
+    """An endpoint that does not log the begin and end of every connection."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect, in silence."""
+        factory.noisy = False  # type: ignore[attr-defined]
+        return self._endpoint.connect(factory)
 
 
 @implementer(IStreamClientEndpoint)
