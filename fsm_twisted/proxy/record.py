@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fsm_twisted.proxy.runtime import BoundRoute
     from fsm_twisted.snapshot.reasons import ReplyReason
 
+FLUSH_SECONDS: Final = 0.2
 _KEPT: Final = 32
 _BATCH: Final = 96  # of heads of 8 KiB at most, well below the limit of a channel's message
 _LONG_HEAD_BYTES: Final = 8 * 1024
@@ -74,8 +75,8 @@ class Recorder:
         seconds: The data plane's clock.
         wall_seconds: Seconds since the epoch.
         take: Takes a batch at once, or says that it cannot.
-        share: How many of the requests are recorded, from 0 to 1.
-        draw: Gives a random number from 0 up to 1.
+        later: Calls something in so many seconds.
+        chosen: Asked for each request whether it is to be recorded; None for every one.
 
     Attributes:
         dropped: How many records nobody could take.
@@ -86,14 +87,15 @@ class Recorder:
         seconds: Callable[[], float],
         wall_seconds: Callable[[], float],
         take: Callable[[bytes], bool],
-        share: float,
-        draw: Callable[[], float],
+        later: Callable[[float, Callable[[], None]], object],
+        chosen: Callable[[], bool] | None = None,
     ) -> None:
         self._seconds = seconds
         self._wall_seconds = wall_seconds
         self._take = take
-        self._share = share
-        self._draw = draw
+        self._later = later
+        self._chosen = chosen
+        self._will_flush = False
         self._ended: list[_Ended] = []
         self._parts: list[bytes] = []
         self._count = 0
@@ -115,6 +117,8 @@ class Recorder:
         self._ended.append((exchange, now, data[9:12], b""))
         if len(self._ended) >= _KEPT:
             self._pack_ended()
+        elif not self._will_flush:
+            self._flush_soon()
 
     def passed(self, exchange: Exchange, now: float) -> None:
         """Record an exchange whose answer, of the endpoint, has been passed on, whole."""
@@ -146,7 +150,9 @@ class Recorder:
             minor, bytes_in, head, bound = (
                 asked.head.minor, asked.bytes_in, _shortened(asked.forwarded()), asked.bound,
             )  # fmt: skip
-        if (bound is not None and not bound.is_logged) or not self._is_drawn():
+        if bound is not None and not bound.is_logged:
+            return
+        if self._chosen is not None and not self._chosen():
             return
         now, route = self._seconds(), b"" if bound is None else bound.note
         numbers = (now, 0.0, _NONE, reason.status, 0, minor, bytes_in, bytes_out)
@@ -156,21 +162,28 @@ class Recorder:
         self._count += 1
         self._send_when_long()
 
-    def _is_drawn(self) -> bool:
-        return self._share >= 1 or self._draw() < self._share
-
     def _keep(self, ended: _Ended) -> None:
         self._ended.append(ended)
         if len(self._ended) >= _KEPT:
             self._pack_ended()
+        elif not self._will_flush:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        self._will_flush = True
+        self._later(FLUSH_SECONDS, self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._will_flush = False
+        self.flush()
 
     def _pack_ended(self) -> None:
         ended, self._ended = self._ended, []
-        takes_all = self._share >= 1
+        chosen = self._chosen
         add, write = self._parts.extend, NUMBERS.pack
         for exchange, now, status, reason in ended:
             bound = exchange.bound
-            if bound is None or not bound.is_logged or not (takes_all or self._is_drawn()):
+            if bound is None or not bound.is_logged or (chosen is not None and not chosen()):
                 continue
             begun, sent, asked, head = (
                 exchange.begun, exchange.sent, exchange.head, exchange.head_bytes,
@@ -204,8 +217,10 @@ class Recorder:
     def _send_when_long(self) -> None:
         if self._count >= _BATCH:
             self._send()
+        elif not self._will_flush:
+            self._flush_soon()
 
-    def flush(self, _: float = 0.0) -> None:
+    def flush(self) -> None:
         """Hand on what has been collected."""
         self._pack_ended()
         self._send()

@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -141,9 +142,9 @@ class DataRoad:
         """
         share = self._options.access_share
         if share is not None:
-            recorder = Recorder(self.plane.seconds, time.time, take, share, random.random)
-            self.plane.access = recorder
-            self._sweep.every_second(recorder.flush)
+            chosen = None if share >= 1 else partial(_is_drawn, share)
+            seconds, later = self.plane.seconds, self._reactor.callLater
+            self.plane.access = Recorder(seconds, time.time, take, later, chosen)
 
     def _flush(self) -> None:
         if self.plane.access is not None:
@@ -198,6 +199,10 @@ class DataRoad:
         self._sweep.stop()
         self._flush()
         return succeed(None)
+
+
+def _is_drawn(share: float) -> bool:
+    return random.random() < share  # noqa: S311  which requests are logged is no secret
 
 
 def request_ids() -> Callable[[], bytes]:

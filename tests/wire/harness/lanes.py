@@ -59,6 +59,7 @@ NAMED: dict[str, dict[str, str]] = {
     "quick.test": {"proxy-read-timeout": "500ms", "proxy-connect-timeout": "500ms"},
     "paths.test": {},
     "refused.test": {},
+    "quiet-log.test": {"enable-access-log": "false"},
 }
 TLS_HOSTS = ("secure.test", "other.test", "*.wild.test")
 
