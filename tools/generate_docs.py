@@ -14,6 +14,7 @@ from typing import Final
 
 from fsm_twisted.compiler.annotations import ANNOTATIONS, LATER, Asked
 from fsm_twisted.net.tls import HandshakeResult
+from fsm_twisted.observe.access_format import JSON_FIELDS, VARIABLES
 from fsm_twisted.observe.exposition import FAMILIES, PREFIX
 from fsm_twisted.proxy.places import Refusal
 from fsm_twisted.settings import OPTIONS
@@ -106,10 +107,23 @@ def refusals() -> str:
     )
 
 
+def access_json() -> str:
+    """Return the members of a JSON line of the access log."""
+    rows = ((f"`{name}`", meaning) for name, meaning in JSON_FIELDS.items())
+    return table(("member", "meaning"), rows)
+
+
+def access_variables() -> str:
+    """Return the variables of formats of the access log."""
+    rows = ((f"`${each.name}`", each.meaning) for each in VARIABLES)
+    return table(("variable", "meaning"), rows)
+
+
 TABLES: Final[dict[str, dict[str, Callable[[], str]]]] = {
     "annotations.md": {"annotations": honoured_annotations, "later": later_annotations},
     "reason-codes.md": {"replies": replies, "findings": findings},
     "options.md": {"options": options},
+    "access-log.md": {"json": access_json, "variables": access_variables},
     "metrics.md": {"metrics": metrics, "results": handshake_results, "refusals": refusals},
 }
 

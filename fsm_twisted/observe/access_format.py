@@ -250,7 +250,7 @@ def _escape(found: re.Match[str]) -> str:
 
 # Redaction
 
-_TEXTS: Final = ("client", "host", "path", "user_agent", "referer", "server_name", "request_id")
+_TEXTS: Final = ("client", "host", "path", "referer", "server_name", "user_agent")
 REDACTABLE: Final = (*_TEXTS, "query")
 _ASSIGNMENT: Final = re.compile(r"([?&;])([^=&;#]*)=([^&;#]*)")
 _PARAMETER: Final = re.compile(r"[A-Za-z0-9._~\[\]-]{1,128}")

@@ -310,7 +310,7 @@ OPTIONS: tuple[Option, ...] = (
         "Access log",
         None,
         read_redaction,
-        "client, host, path, query, query:NAME, referer, request_id, server_name, user_agent",
+        "client, host, path, query, query:NAME, referer, server_name, user_agent",
         "Write REDACTED in its place.",
         repeatable=True,
     ),
