@@ -21,6 +21,7 @@ from tests.wire.harness.lanes import Lane, World
 from tests.wire.harness.message import Ended
 from tests.wire.harness.program import Program, running
 from tests.wire.test_metrics import scrape, total
+from tests.workers.processes import children
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 Record = dict[str, Any]
@@ -303,6 +304,11 @@ def test_the_ends_of_lines_are_ours_alone(log: Logged, client: Client, lane: Lan
     assert record["user_agent"] == agent.decode("utf-8", "backslashreplace")
 
 
+def descendants(pid: int) -> list[int]:
+    """Return all processes that *pid* has brought about."""
+    return [each for child in children(pid) for each in (child, *descendants(child))]
+
+
 def test_sigusr1_opens_the_file_anew(log: Logged, client: Client, lane: Lane) -> None:
     lane.backend.answer(OK)
     client.ask(lane.get(b"/before"))
@@ -310,7 +316,8 @@ def test_sigusr1_opens_the_file_anew(log: Logged, client: Client, lane: Lane) ->
 
     moved = log.path.with_name(log.path.name + ".1")
     log.path.rename(moved)
-    os.kill(log.program.process.pid, signal.SIGUSR1)
+    for pid in (log.program.process.pid, *descendants(log.program.process.pid)):
+        os.kill(pid, signal.SIGUSR1)  # systemctl kill asks the whole group
     deadline = time.monotonic() + 5
     while not log.path.exists() and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import ssl
 import urllib.request
 import warnings
@@ -17,6 +19,7 @@ from tests.wire.harness.backend import Served
 from tests.wire.harness.client import connect, connect_tls, tls_context
 from tests.wire.harness.lanes import Lane, World
 from tests.wire.harness.program import Program, running
+from tests.workers.processes import children, until
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -85,6 +88,39 @@ def test_totals_are_what_the_clients_have_sent_and_got(program: Program, lane: L
     assert total(samples, "request_duration_seconds_bucket", le="+Inf", **owner) == 120
     assert total(samples, "response_duration_seconds_count", **owner) == 120
     assert total(samples, "response_bytes_total", **owner) == got
+
+
+def test_no_counter_falls_when_a_worker_is_killed(
+    whole_world: World, tmp_path: Path, lane: Lane
+) -> None:
+    lane.backend.serve(by_target)
+    with running(whole_world.folder, tmp_path / "log", "--workers", "2") as program:
+        (nursery,) = children(program.process.pid)
+        workers = children(nursery)
+        for _ in range(20):
+            with contextlib.closing(connect(program.http)) as client:
+                client.ask(lane.get(b"/200"))
+        before = scrape(program)
+
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        until(lambda: total(scrape(program), "workers") == 2)
+        with contextlib.closing(connect(program.http)) as client:
+            client.ask(lane.get(b"/200"))
+        after = scrape(program)
+
+    owner = labels_of(lane)
+    assert total(before, "requests_total", **owner) == 20
+    assert total(after, "requests_total", **owner) == 21
+    assert total(after, "request_duration_seconds_count", **owner) == 21
+    fallen = {
+        series: (value, after.get(series, 0.0))
+        for series, value in before.items()
+        if series[0].endswith(("_total", "_count", "_bucket", "_sum"))
+        and series[0].startswith("fsm_")
+        and after.get(series, 0.0) < value
+    }
+    assert fallen == {}
 
 
 def test_our_own_answers_are_counted_by_reason(program: Program, lane: Lane) -> None:
