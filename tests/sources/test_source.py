@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -124,7 +125,11 @@ def test_files_come_created_changed_renamed_and_deleted(folder: Path, follow: Fo
 def test_writes_within_a_tick_of_the_file_systems_clock_are_told_apart(folder: Path) -> None:
     path = folder / "a.yaml"
     library = Library(
-        [Given.of(path)], default_namespace="default", limit_bytes=10_000, settle_seconds=0
+        [Given.of(path)],
+        default_namespace="default",
+        limit_bytes=10_000,
+        settle_seconds=0,
+        at_most_seconds=0,
     )
     for number in range(200):
         path.write_text(service(f"s{number % 10}"))
@@ -359,6 +364,29 @@ def test_a_file_that_is_written_in_place_is_read_when_it_has_settled(
     age = LATER_NS
     following.await_names("a", "c", "other")
     assert len(following.told) == 3
+
+
+def test_a_file_that_never_settles_takes_no_patience_from_another(
+    folder: Path, follow: Follow
+) -> None:
+    restless, other = folder / "a.yaml", folder / "b.yaml"
+    restless.write_text(service("a"))
+    other.write_text(service("b"))
+    now = time.time_ns()
+    following = follow(folder, wall_ns=lambda: now)
+    for number in range(8):
+        now = time.time_ns()
+        restless.write_text(service(f"a{number}"))
+        os.utime(restless, ns=(now, now))
+        following.reactor.read_events(PATIENCE_SECONDS)
+        following.reactor.pump([0.05])
+    os.truncate(other, 0)
+    now = other.stat().st_mtime_ns
+    following.reactor.read_events(PATIENCE_SECONDS)
+    following.reactor.pump([0.05] * 6)
+
+    assert "b" in names(following.source.contents)
+    other.write_text(service("b"))
 
 
 def test_a_file_that_is_written_for_ever_is_read_in_time(folder: Path, follow: Follow) -> None:

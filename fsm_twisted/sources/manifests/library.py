@@ -32,28 +32,37 @@ from fsm_twisted.sources.manifests.yaml_text import load_yaml
 # Two writes within a tick of the file system's clock look alike, so a signature this young is
 # not believed: the file is read again, and its bytes compared.
 _YOUNG_NS: Final = 100_000_000
+_EMPTY_SECONDS: Final = 1.0
 
 
 @attrs.frozen
 class _Shelf:
-    """A file that was looked at; the signature is `None` while it is not to be believed."""
+    """
+    A file that was looked at.
+
+    The signature is `None` while it is not to be believed. ``waits_since`` is when the file
+    was first found being written in place, None when it is not.
+    """
 
     signature: Signature | None = None
     inode: int = 0
     digest: bytes = b""
     state: FileState = attrs.field(factory=FileState)
+    waits_since: float | None = None
 
 
 class Library:
     """Reads what has changed, and remembers the rest."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  how to read, and two clocks
         self,
         paths: Sequence[Given],
         *,
         default_namespace: str,
         limit_bytes: int,
         settle_seconds: float,
+        at_most_seconds: float,
+        seconds: Callable[[], float] = time.monotonic,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """
@@ -64,12 +73,16 @@ class Library:
             default_namespace: Where objects without a namespace live.
             limit_bytes: The largest file that is read.
             settle_seconds: How long a file that is written in place is left alone.
+            at_most_seconds: After that it is read all the same, each file by its own time.
+            seconds: The clock of that time.
             wall_ns: The clock by which files are dated.
         """
         self._paths = tuple(dict.fromkeys(paths))
         self._default_namespace = default_namespace
         self._limit_bytes = limit_bytes
-        self._settle_ns = int(settle_seconds * 1e9)
+        self._settle_seconds = settle_seconds
+        self._at_most_seconds = at_most_seconds
+        self._seconds = seconds
         self._wall_ns = wall_ns
         self._lists: dict[Given, tuple[Given, ...]] = {}
         self._list_problems: tuple[SourceProblem, ...] = ()
@@ -92,32 +105,43 @@ class Library:
                 builder.add(given.path)
         return builder.places()
 
-    def read(self, *, is_last_call: bool = True) -> bool:
+    def read(self) -> bool:
         """
         Read the listed files that have changed, and forget those that are gone.
 
-        Return whether everything was read. With *is_last_call* it always is; otherwise a file
-        that is just being written in place keeps what it said before, for its first half might
-        pass for the whole.
+        Return whether everything was read: a file that is just being written in place keeps what
+        it said before, for its first half might pass for the whole.
         """
         shelves: dict[str, _Shelf] = {}
-        is_settled = True
         for path, given in self._files().items():
             old = self._shelves.get(path, _Shelf())
             try:
-                signature = signature_of(path)
-                if not is_last_call and self._is_being_written(old, signature):
-                    is_settled = False
-                    shelves[path] = old
-                elif signature is not None and signature == old.signature:
-                    shelves[path] = old
-                elif signature is not None and (new := self._shelf(given, old)) is not None:
-                    shelves[path] = new
+                new = self._look_at(given, old)
             except FileFault as fault:
                 state = after_fault(old.state, given.shown, fault)
-                shelves[path] = _Shelf(inode=old.inode, state=state)
+                new = _Shelf(inode=old.inode, state=state)
+            if new is not None:
+                shelves[path] = new
         self._shelves = shelves
-        return is_settled
+        return all(shelf.waits_since is None for shelf in shelves.values())
+
+    def _look_at(self, given: Given, old: _Shelf) -> _Shelf | None:
+        """Read a file if it has changed and settled; `None` when it is gone."""
+        signature = signature_of(given.path)
+        if signature is None:
+            return None
+        if self._must_wait(old, signature):
+            return self._waiting(old)
+        if signature == old.signature:
+            return attrs.evolve(old, waits_since=None)
+        found = read_file(given.path, self._limit_bytes)
+        if found is None:
+            return None
+        data, signature = found
+        # It may have been opened for writing between the look and the reading, or meanwhile.
+        if self._must_wait(old, signature) or self._was_overtaken(given, old, signature):
+            return self._waiting(old)
+        return self._shelf(given, old, data, signature)
 
     def contents(self) -> Contents:
         """Return what all files say."""
@@ -131,18 +155,29 @@ class Library:
                 found.setdefault(file.path, file)
         return found
 
-    def _is_being_written(self, old: _Shelf, signature: Signature | None) -> bool:
-        if signature is None or not old.state.entries or signature == old.signature:
-            return False
-        age = self._wall_ns() - signature.modified_ns
-        return signature.inode == old.inode and 0 <= age < self._settle_ns
+    def _waiting(self, old: _Shelf) -> _Shelf:
+        since = self._seconds() if old.waits_since is None else old.waits_since
+        return attrs.evolve(old, waits_since=since)
 
-    def _shelf(self, given: Given, old: _Shelf) -> _Shelf | None:
-        """Read a file; `None` when it is gone meanwhile."""
-        found = read_file(given.path, self._limit_bytes)
-        if found is None:
-            return None
-        data, signature = found
+    def _must_wait(self, old: _Shelf, signature: Signature) -> bool:
+        """Tell whether a file is just being written in place, and may still take its time."""
+        if not old.state.entries or signature == old.signature or signature.inode != old.inode:
+            return False
+        # Emptied means most often: about to be filled; whoever means it can wait for a second.
+        extra = _EMPTY_SECONDS if not signature.size else 0.0
+        if old.waits_since is not None:
+            waited = self._seconds() - old.waits_since
+            if waited >= self._at_most_seconds + extra:
+                return False
+        age = (self._wall_ns() - signature.modified_ns) / 1e9
+        return 0 <= age < self._settle_seconds + extra
+
+    def _was_overtaken(self, given: Given, old: _Shelf, signature: Signature) -> bool:
+        """Tell whether a file has changed while it was read."""
+        now = signature_of(given.path)
+        return now is not None and now != signature and self._must_wait(old, now)
+
+    def _shelf(self, given: Given, old: _Shelf, data: bytes, signature: Signature) -> _Shelf:
         is_old_enough = self._wall_ns() - signature.modified_ns > _YOUNG_NS
         believed = signature if is_old_enough else None
         digest = hashlib.blake2b(data, digest_size=16).digest()

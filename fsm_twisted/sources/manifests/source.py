@@ -83,6 +83,8 @@ class ManifestSource:
             default_namespace=options.default_namespace,
             limit_bytes=options.limit_bytes,
             settle_seconds=options.quiet_seconds,
+            at_most_seconds=options.at_most_seconds,
+            seconds=reactor.seconds,
             wall_ns=wall_ns,
         )
         self._options = options
@@ -94,7 +96,6 @@ class ManifestSource:
         )
         self._watcher: Watcher | None = None
         self._poll: IDelayedCall | None = None
-        self._unsettled_since: float | None = None
         self.contents = Contents()
 
     def check(self) -> None:
@@ -145,12 +146,7 @@ class ManifestSource:
     def _refresh(self) -> None:
         """Look at all files again, and tell when they say something else."""
         self._look()
-        now = self._reactor.seconds()
-        since = now if self._unsettled_since is None else self._unsettled_since
-        if self._library.read(is_last_call=now - since >= self._options.at_most_seconds):
-            self._unsettled_since = None
-        else:
-            self._unsettled_since = since
+        if not self._library.read():
             self._coalescer.poke()
         contents = self._library.contents()
         if contents != self.contents:
