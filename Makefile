@@ -26,6 +26,8 @@ $(STAMP): setup.cfg pyproject.toml
 	  || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv"; exit 1; }
 	@echo "installing into $(VENV) (once; up to a minute)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[differential]' >/dev/null 2>&1 \
+	  || echo "llhttp needs a C compiler: the tests that compare with it are skipped"
 	@touch $@
 
 demo: install

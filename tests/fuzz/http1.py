@@ -11,12 +11,15 @@ corpus, under a name that says what it shows, together with the repair.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 import tempfile
 from pathlib import Path
 
 CORPUS = Path(__file__).parent / "corpus" / "http1"
 _LONGEST = 1024
+# llhttp is built from source: where there is no C compiler, only our own laws are asked.
+_OTHERS_ARE_HERE = importlib.util.find_spec("llhttp") is not None
 
 _WORDS = (
     r"\x0d\x0a",
@@ -42,17 +45,24 @@ _WORDS = (
 
 def check(data: bytes) -> None:
     """Ask everything of one input; an exception is a finding."""
-    from tests.http1.others import check_agreement_on_requests, check_agreement_on_responses
     from tests.http1.streams import check_request_stream, check_response_stream
 
     side, stream = data[:1], data[1:]
     places = (len(stream) // 3, len(stream) // 2)
     if side == b"r":
-        check_agreement_on_responses(stream, check_response_stream(stream, places))
+        answers = check_response_stream(stream, places)
+        if _OTHERS_ARE_HERE:
+            from tests.http1.others import check_agreement_on_responses
+
+            check_agreement_on_responses(stream, answers)
     elif side == b"h":
         check_response_stream(stream, places, b"HEAD")
     else:
-        check_agreement_on_requests(stream, check_request_stream(stream, places))
+        requests = check_request_stream(stream, places)
+        if _OTHERS_ARE_HERE:
+            from tests.http1.others import check_agreement_on_requests
+
+            check_agreement_on_requests(stream, requests)
 
 
 def main() -> None:

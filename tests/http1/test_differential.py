@@ -11,6 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.http1 import strategies as make
+
+pytest.importorskip("llhttp", reason="llhttp is not installed: it needs a C compiler")
+
 from tests.http1.others import (
     Plain,
     by_h11_request,
@@ -20,7 +23,11 @@ from tests.http1.others import (
     check_agreement_on_requests,
     check_agreement_on_responses,
 )
-from tests.http1.streams import BODY_LIMIT, read_requests, read_responses
+from tests.http1.streams import (
+    BODY_LIMIT,
+    read_requests,
+    read_responses,
+)
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
