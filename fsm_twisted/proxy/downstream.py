@@ -139,7 +139,9 @@ class Downstream(Descriptor):
         head = b"".join((data[:begin], data[end:-2], self.peer.fields, own))
         self._is_between = False
         self.deadline = _NEVER
-        self.exchange = exchange = Exchange(self, bound.usual, method, target, head)
+        make_key = bound.usual.key_of
+        key = b"" if make_key is None else make_key(self.peer.address, target, ())
+        self.exchange = exchange = Exchange(self, bound.usual, method, head, key)
         if plane.access is not None:
             exchange.bound, exchange.bytes_in = bound, len(data)
         exchange.attempt()

@@ -37,8 +37,8 @@ class Exchange(Account):
         downstream: The client's connection.
         state: The upstream that the request has been routed to.
         method: The request's method.
-        target: Path and query as sent, for the balancer's key.
         head: The request's head as the endpoint will get it.
+        key: What the balancer hashes, empty where it hashes nothing.
 
     Attributes:
         request_body: The reader of the request's body while it is incomplete, else None.
@@ -62,8 +62,8 @@ class Exchange(Account):
         downstream: Downstream,
         state: UpstreamState,
         method: bytes,
-        target: bytes,
         head: bytes,
+        key: bytes,
     ) -> None:
         self.downstream = downstream
         self.plane = plane = downstream.plane
@@ -72,8 +72,7 @@ class Exchange(Account):
         self.head_bytes = head
         plane.budget.requests += 1
         self.begun = plane.seconds()
-        make_key = state.key_of
-        self._key = b"" if make_key is None else make_key(downstream.peer.address, target, ())
+        self._key = key
 
     @classmethod
     def of_head(cls, downstream: Downstream, admitted: Admitted, claims: Claims) -> Self:
@@ -87,7 +86,9 @@ class Exchange(Account):
         sent = write_request_head(
             head, claims.fields, target=admitted.target, host=head.authority.wire
         )
-        self = cls(downstream, state, head.method, head.target.wire, sent)
+        make_key = state.key_of
+        key = b"" if make_key is None else make_key(claims.address, head.target.wire, head.fields)
+        self = cls(downstream, state, head.method, sent, key)
         self.head = head
         self.minor = head.minor
         self.persistent = head.persistent
@@ -95,8 +96,6 @@ class Exchange(Account):
         self.bound = admitted.bound
         self._is_secure = claims.is_secure
         self._fields = head.fields
-        if state.key_of is not None:
-            self._key = state.key_of(claims.address, head.target.wire, head.fields)
         if not is_empty(head.framing):
             limit = admitted.bound.body_limit_bytes
             body = RequestBody(head.framing, limit, self.plane.options.limits)

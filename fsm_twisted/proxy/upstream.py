@@ -179,8 +179,6 @@ class UpstreamConnection(Descriptor):
         self.deadline = _NEVER
         if self.exchange is not None:
             self.exchange.response_timed_out()
-        elif self.tunnel is not None:
-            self.close()
         else:
             self.close()
 
