@@ -15,6 +15,7 @@ from fsm_twisted.compiler.routes import IngressPlan, plan_ingress
 from fsm_twisted.compiler.tls import CertificateTime, settle_tls
 from fsm_twisted.compiler.upstreams import BackendResolver
 from fsm_twisted.objects.inventory import Inventory
+from fsm_twisted.objects.model import Ingress
 from fsm_twisted.snapshot.identity import UpstreamId
 from fsm_twisted.snapshot.model import Route, Snapshot, Upstream, VirtualHost
 
@@ -24,12 +25,14 @@ class Compiled:
     """
     The snapshot, and what people want to know of the objects.
 
-    ``findings`` are ordered by object, code and message; ``certificates`` by Secret.
+    ``findings`` are ordered by object, code and message; ``certificates`` by Secret; ``ours`` are
+    the Ingresses that this controller serves, the oldest first.
     """
 
     snapshot: Snapshot
     findings: tuple[Finding, ...]
     certificates: tuple[CertificateTime, ...]
+    ours: tuple[Ingress, ...]
 
 
 def compile_snapshot(
@@ -63,7 +66,7 @@ def compile_snapshot(
         defaults.overall,
     )
     found = [finding for plan in plans for finding in plan.findings]
-    return Compiled(snapshot, in_order([*found, *book.findings()]), tls.times)
+    return Compiled(snapshot, in_order([*found, *book.findings()]), tls.times, ingresses)
 
 
 def _named_upstreams(

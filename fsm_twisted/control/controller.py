@@ -8,7 +8,7 @@ from datetime import datetime
 import attrs
 from twisted.logger import Logger
 
-from fsm_twisted.compiler.compile import compile_snapshot
+from fsm_twisted.compiler.compile import Compiled, compile_snapshot
 from fsm_twisted.compiler.findings import Finding
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.compiler.tls import CertificateTime
@@ -19,6 +19,25 @@ from fsm_twisted.snapshot.reasons import FINDINGS, Severity
 from fsm_twisted.sources.manifests import Contents, SourceProblem
 
 _log = Logger()
+
+
+@attrs.frozen
+class Outcome:
+    """
+    What one compilation came to.
+
+    ``contents`` are what was compiled, ``findings`` those of the source and of the compiler.
+    ``snapshot`` is what must be served for it: the generation of ``compiled.snapshot`` means
+    nothing, and when that says nothing new this is the one published before.
+    """
+
+    contents: Contents
+    compiled: Compiled
+    findings: tuple[Finding, ...]
+    snapshot: Snapshot
+
+
+Observer = Callable[[Outcome], None]
 
 
 class Controller:
@@ -51,6 +70,15 @@ class Controller:
         self.findings: tuple[Finding, ...] = ()
         self.certificates: tuple[CertificateTime, ...] = ()
         self.changed_at: datetime | None = None
+        self._observers: list[Observer] = []
+
+    def observe(self, observer: Observer) -> None:
+        """
+        Have *observer* called after every compilation, whether or not it was published.
+
+        One that raises harms neither the data plane nor the other observers: it is logged.
+        """
+        self._observers.append(observer)
 
     @property
     def age_seconds(self) -> float:
@@ -77,16 +105,24 @@ class Controller:
         found = tuple(finding_of(problem) for problem in contents.problems)
         self._tell(found + compiled.findings)
         self.certificates = compiled.certificates
-        if generation and compiled.snapshot == self.snapshot:
-            return
-        self.snapshot = attrs.evolve(compiled.snapshot, generation=generation + 1)
+        if not generation or compiled.snapshot != self.snapshot:
+            self._serve(attrs.evolve(compiled.snapshot, generation=generation + 1))
+        outcome = Outcome(contents, compiled, self.findings, self.snapshot)
+        for observer in self._observers:
+            try:
+                observer(outcome)
+            except Exception:  # noqa: BLE001  whatever it is, what is served comes first
+                _log.failure("an observer of the controller failed")
+
+    def _serve(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
         self.changed_at = self._now()
-        self._publish(self.snapshot)
+        self._publish(snapshot)
         _log.info(
             "generation {generation}: {hosts} hosts, {upstreams} upstreams, {findings} findings",
-            generation=self.snapshot.generation,
-            hosts=len(self.snapshot.hosts),
-            upstreams=len(self.snapshot.upstreams),
+            generation=snapshot.generation,
+            hosts=len(snapshot.hosts),
+            upstreams=len(snapshot.upstreams),
             findings=len(self.findings),
         )
 

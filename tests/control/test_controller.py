@@ -8,7 +8,7 @@ import attrs
 from twisted.logger import LogLevel
 
 from fsm_twisted.compiler.options import CompilerOptions
-from fsm_twisted.control.controller import Controller, finding_of
+from fsm_twisted.control.controller import Controller, Outcome, finding_of
 from fsm_twisted.objects.model import (
     KubernetesObject,
     Metadata,
@@ -148,3 +148,34 @@ def test_a_certificate_that_expires_is_told_without_any_change() -> None:
 
     assert set(world.codes) - set(before) == {"certificate_expired"}
     assert len(world.published) == 1
+
+
+def test_observers_are_told_of_every_compilation_and_of_what_must_be_served_for_it() -> None:
+    world = World()
+    told: list[Outcome] = []
+    world.controller.observe(told.append)
+
+    world.says(TLS, problems=(PROBLEM,))
+    world.says(TLS)
+
+    assert [each.snapshot.generation for each in told] == [1, 1]
+    assert [each.compiled.ours for each in told] == [(TLS,), (TLS,)]
+    assert [each.contents.problems for each in told] == [(PROBLEM,), ()]
+    assert [len(each.findings) for each in told] == [2, 1]
+    assert told[-1].findings == world.controller.findings
+
+
+def test_an_observer_that_fails_harms_neither_what_is_served_nor_other_observers() -> None:
+    world = World()
+    told: list[Outcome] = []
+
+    def fail(outcome: Outcome) -> None:
+        raise RuntimeError(outcome.snapshot.generation)
+
+    world.controller.observe(fail)
+    world.controller.observe(told.append)
+    with logged() as log:
+        world.says(TLS)
+
+    assert "observer" in log.text
+    assert told[0].snapshot is world.published[0]
