@@ -175,6 +175,10 @@ class DataRoad:
         """Say what is missing until the newest snapshot is served; ``""`` when nothing is."""
         return ""
 
+    def when_served(self, generation: int) -> Deferred[None]:
+        """Fire at once: what has been published is served."""
+        return succeed(None)
+
     def drain(self, drained: Callable[[], None]) -> None:
         """Accept no more, finish what runs; *drained* is called when nothing is left."""
         for listener in self._listeners:

@@ -102,6 +102,11 @@ class ClusterSource:
         self._is_told = False
         self.contents = Contents()
 
+    @property
+    def api(self) -> Api:
+        """The API server that is followed; it also takes what we have to tell."""
+        return self._api
+
     def check(self) -> None:
         """
         Look whether there are credentials, for a program that has not started yet.

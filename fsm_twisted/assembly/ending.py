@@ -1,0 +1,78 @@
+"""
+The end, as design decision D11 has it.
+
+The first signal drains: not ready, then no new connections, then what runs is finished. The
+second one, or the drain's time, ends it.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from twisted.logger import Logger
+
+from fsm_twisted.assembly.serving import Serving
+
+_log = Logger()
+
+
+class Ending:
+    """
+    Ends the program when it is told to.
+
+    Args:
+        reactor: The one that runs.
+        delay_seconds: How long new connections are still accepted.
+        timeout_seconds: How long what runs may go on after that.
+
+    Attributes:
+        has_begun: Whether the program is on its way out.
+    """
+
+    def __init__(self, reactor: Any, delay_seconds: float, timeout_seconds: float) -> None:
+        self._reactor = reactor
+        self._delay_seconds = delay_seconds
+        self._timeout_seconds = timeout_seconds
+        self._serving: Serving
+        self.has_begun = False
+        self._is_over = False
+
+    def watch(self, serving: Serving) -> None:
+        """Take SIGTERM and SIGINT over for *serving*."""
+        self._serving = serving
+        # Whoever reads the ready lines may signal at once; the reactor installs its own handlers
+        # when it begins to run.
+        self._take_signals()
+        self._reactor.callWhenRunning(self._take_signals)
+
+    def _take_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._signalled)
+
+    def _signalled(self, number: int, _: object) -> None:
+        self._reactor.callFromThread(self._asked_to_stop, signal.Signals(number).name)
+
+    def _asked_to_stop(self, name: str) -> None:
+        if self.has_begun:
+            _log.warn("{name} again: stopping at once", name=name)
+            self._stop_reactor()
+            return
+        self.has_begun = True
+        _log.info("{name}: draining", name=name)
+        self._reactor.callLater(self._delay_seconds, self._drain)
+
+    def _drain(self) -> None:
+        self._reactor.callLater(self._timeout_seconds, self._cut)
+        self._serving.drain(self._stop_reactor)
+
+    def _cut(self) -> None:
+        if not self._is_over:
+            self._serving.cut()
+            self._stop_reactor()
+
+    def _stop_reactor(self) -> None:
+        # The last connection may end in the same turn as the drain's time.
+        if not self._is_over:
+            self._is_over = True
+            self._reactor.stop()

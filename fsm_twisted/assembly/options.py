@@ -1,0 +1,100 @@
+"""Settings to the small option values that rooms take, and to what files must give."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fsm_twisted.assembly.errors import StartError
+from fsm_twisted.compiler.certificates import (
+    CertificateFault,
+    parse_certificate,
+    self_signed,
+)
+from fsm_twisted.control.access_log import AccessLog, LineWriter
+from fsm_twisted.http1.grammar import HeadLimits
+from fsm_twisted.observe.access_format import make_line, make_redaction
+from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
+from fsm_twisted.settings import Settings
+from fsm_twisted.snapshot.model import CertificateEntry
+
+_SHORTEST_KEY_BYTES = 16
+
+
+def proxy_options(settings: Settings) -> ProxyOptions:
+    """Choose what the proxy needs of the settings."""
+    return ProxyOptions(
+        limits=HeadLimits(
+            settings.request_line_limit, settings.head_limit, settings.head_fields_limit
+        ),
+        body_limit_bytes=settings.body_limit or None,
+        header_seconds=settings.header_timeout,
+        body_seconds=settings.body_timeout,
+        idle_seconds=settings.idle_timeout,
+        connect_seconds=settings.connect_timeout,
+        upstream_seconds=settings.upstream_timeout,
+        tunnel_seconds=settings.tunnel_timeout,
+        plain_http=settings.plain_http_on_tls_hosts if settings.https else PlainHttp.SERVE,
+        https_redirect_port=settings.https_redirect_port,
+        trusted_proxies=settings.trusted_proxies,
+        proxy_protocol=settings.proxy_protocol,
+        max_connections=settings.max_connections,
+        max_connections_per_client=settings.max_connections_per_client,
+        access_share=settings.access_log_sample if settings.access_log is not None else None,
+        affinity_key=_affinity_key(settings),
+    )
+
+
+def access_log(settings: Settings) -> AccessLog | None:
+    """
+    Open the access log, if there is to be one.
+
+    Raises:
+        StartError: The file cannot be opened.
+    """
+    if settings.access_log is None:
+        return None
+    try:
+        writer = LineWriter(settings.access_log)
+    except OSError as error:
+        msg = f"--access-log: cannot open {settings.access_log}: {error.strerror}"
+        raise StartError(msg) from None
+    line = make_line(settings.access_log_format)
+    return AccessLog(writer, line, make_redaction(settings.access_log_redact))
+
+
+def _affinity_key(settings: Settings) -> bytes:
+    if settings.session_key_file is None:
+        return secrets.token_bytes(32)
+    key = _read("--session-key-file", settings.session_key_file)
+    if len(key) < _SHORTEST_KEY_BYTES:
+        msg = f"--session-key-file: {settings.session_key_file} is shorter than 16 bytes"
+        raise StartError(msg)
+    return key
+
+
+def default_certificate(settings: Settings) -> CertificateEntry:
+    """
+    Return the certificate for unknown server names.
+
+    Raises:
+        StartError: The files cannot be read or do not fit together.
+    """
+    if settings.default_tls_cert is None or settings.default_tls_key is None:
+        return self_signed(datetime.now(UTC))
+    chain = _read("--default-tls-cert", settings.default_tls_cert)
+    key = _read("--default-tls-key", settings.default_tls_key)
+    parsed = parse_certificate({"tls.crt": chain, "tls.key": key})
+    if isinstance(parsed, CertificateFault):
+        msg = f"--default-tls-cert, --default-tls-key: {parsed.what}"
+        raise StartError(msg)
+    return parsed.entry
+
+
+def _read(option: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        msg = f"{option}: cannot read {path}: {error.strerror}"
+        raise StartError(msg) from None

@@ -1,0 +1,43 @@
+"""The data road as the assembly sees it, in this process or in workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from fsm_twisted.observe.report import Report
+from fsm_twisted.snapshot.model import Snapshot
+
+
+class Serving(Protocol):
+    """The data road, in this process or in workers."""
+
+    def start(self) -> None:
+        """Get ready; nothing is accepted before the first snapshot."""
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Serve *snapshot* from now on."""
+
+    @property
+    def serving(self) -> int:
+        """How many processes serve a snapshot."""
+
+    def report(self) -> Deferred[Report]:
+        """Add up what has been counted; fires soon, and does not fail."""
+
+    def missing(self) -> str:
+        """Say what is missing until everybody serves a snapshot; ``""`` when nothing is."""
+
+    def when_served(self, generation: int) -> Deferred[None]:
+        """Wait until every process serves *generation* or a later one; does not fail."""
+
+    def drain(self, drained: Callable[[], None]) -> None:
+        """Accept no more, finish what runs; *drained* is called when nothing is left."""
+
+    def cut(self) -> None:
+        """Abort what is still under way."""
+
+    def stop(self) -> Deferred[None]:
+        """End at once; fires when nothing is left, and never fails."""
