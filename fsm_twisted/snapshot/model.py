@@ -13,7 +13,7 @@ from enum import Enum
 import attrs
 
 from fsm_twisted.snapshot.identity import Endpoint, IngressId, UpstreamId
-from fsm_twisted.snapshot.policy import Balancing, Timeouts
+from fsm_twisted.snapshot.policy import Balancing, Protocol, Timeouts, UpstreamTls
 from fsm_twisted.snapshot.reasons import ReplyReason
 from fsm_twisted.snapshot.rewrite import Rewrite
 
@@ -32,12 +32,15 @@ class Upstream:
 
     ``endpoints`` are those that may be picked, sorted, without duplicates: the ready ones, or the
     serving terminating ones when no other is left. Empty is an ordinary outcome (503).
+    ``tls`` is None for plain connections.
     """
 
     id: UpstreamId
     endpoints: tuple[Endpoint, ...] = ()
     balancing: Balancing = Balancing()
     timeouts: Timeouts = Timeouts()
+    protocol: Protocol = Protocol.HTTP1
+    tls: UpstreamTls | None = None
 
 
 @attrs.frozen

@@ -56,3 +56,30 @@ class Timeouts:
     connect_seconds: float | None = None
     read_seconds: float | None = None
     send_seconds: float | None = None
+
+
+class Protocol(Enum):
+    """What is spoken to the endpoints of an upstream (annotation ``upstream-protocol``)."""
+
+    HTTP1 = "http/1.1"
+    HTTP2 = "h2"
+
+
+@attrs.frozen(cache_hash=True)
+class UpstreamTls:
+    """
+    How TLS is spoken to the endpoints of an upstream (annotations ``upstream-ssl-*``).
+
+    ``server_name`` is the name that is sent (SNI) and verified, a DNS name or an IP address;
+    ``""`` for the Host of each request. ``fingerprint`` identifies all the rest (SHA-256,
+    hexadecimal): equal ones share their TLS context. ``authorities_pem`` are the certificates that
+    are trusted, empty for those of the system. ``chain_pem`` and ``key_pem`` are the certificate
+    that is shown to endpoints that ask for one, else empty.
+    """
+
+    fingerprint: str
+    server_name: str = ""
+    is_verified: bool = attrs.field(default=False, hash=False)
+    authorities_pem: bytes = attrs.field(default=b"", repr=False, hash=False)
+    chain_pem: bytes = attrs.field(default=b"", repr=False, hash=False)
+    key_pem: bytes = attrs.field(default=b"", repr=False, hash=False)

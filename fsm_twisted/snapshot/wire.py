@@ -28,12 +28,14 @@ from fsm_twisted.snapshot.policy import (
     Balancing,
     HashBy,
     HashSource,
+    Protocol,
     Timeouts,
+    UpstreamTls,
 )
 from fsm_twisted.snapshot.reasons import REPLIES
 from fsm_twisted.snapshot.rewrite import Rewrite
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 _NO_BALANCING: Final = Balancing()
 _NO_TIMEOUTS: Final = Timeouts()
@@ -116,6 +118,8 @@ def _encode(since: int | None, old: Snapshot, new: Snapshot) -> bytes:
         sorted(old.tls_hosts - new.tls_hosts),
         # [] says that it stays.
         [] if new.default == old.default else [_route_row_or_none(new.default)],
+        # Many upstreams share one: each travels once.
+        {each.tls.fingerprint: _tls_row(each.tls) for each in upstreams.values() if each.tls},
     ]
     # Not ASCII only: a lone surrogate in a name survives, and so do two in a row.
     text = json.dumps(parts, ensure_ascii=False, check_circular=False, separators=(",", ":"))
@@ -165,8 +169,8 @@ def _upstream_id_row(key: UpstreamId) -> Row:
 
 
 def _upstream_row(upstream: Upstream) -> Row:
-    balancing, timeouts = upstream.balancing, upstream.timeouts
-    return [
+    balancing, timeouts, tls = upstream.balancing, upstream.timeouts, upstream.tls
+    row = [
         _upstream_id_row(upstream.id),
         [[each.address, each.port] for each in upstream.endpoints],
         None if balancing == _NO_BALANCING else _balancing_row(balancing),
@@ -174,6 +178,14 @@ def _upstream_row(upstream: Upstream) -> Row:
         if timeouts == _NO_TIMEOUTS
         else [timeouts.connect_seconds, timeouts.read_seconds, timeouts.send_seconds],
     ]
+    if tls is not None or upstream.protocol is not Protocol.HTTP1:
+        row += [upstream.protocol.value, tls and [tls.fingerprint, tls.server_name]]
+    return row
+
+
+def _tls_row(tls: UpstreamTls) -> Row:
+    pems = (tls.authorities_pem, tls.chain_pem, tls.key_pem)
+    return [tls.is_verified, *(pem.decode("latin-1") for pem in pems)]
 
 
 def _balancing_row(balancing: Balancing) -> Row:
@@ -196,10 +208,12 @@ class _Decoder:
         self._base = base
         self._ingresses: dict[tuple[str, str], IngressId] = {}
         self._upstream_ids: dict[tuple[str | int, ...], UpstreamId] = {}
+        self._tls_rows: dict[str, Row] = {}
+        self._tls: dict[tuple[str, str], UpstreamTls] = {}
 
     def snapshot(self, generation: int, *parts: Any) -> Snapshot:
         hosts, hosts_gone, upstreams, upstreams_gone, entries, names, names_gone, *rest = parts
-        tls_more, tls_fewer, default = rest
+        tls_more, tls_fewer, default, self._tls_rows = rest
         base = self._base
         return Snapshot(
             generation=_integer(generation),
@@ -270,18 +284,38 @@ class _Decoder:
             )
         return found
 
-    def _upstream(
-        self, row: Row, endpoints: list[Row], balancing: Row | None, timeouts: Row | None
+    def _upstream(  # noqa: PLR0913  as many as an upstream has parts
+        self,
+        row: Row,
+        endpoints: list[Row],
+        balancing: Row | None,
+        timeouts: Row | None,
+        protocol: str = Protocol.HTTP1.value,
+        tls: Row | None = None,
     ) -> Upstream:
         return Upstream(
             self._upstream_id(row),
             tuple([Endpoint(*each) for each in endpoints]),
             _NO_BALANCING if balancing is None else _balancing(*balancing),
             _NO_TIMEOUTS if timeouts is None else Timeouts(*timeouts),
+            _PROTOCOLS[protocol],
+            None if tls is None else self._upstream_tls(*tls),
         )
+
+    def _upstream_tls(self, fingerprint: str, server_name: str) -> UpstreamTls:
+        key = (fingerprint, server_name)
+        found = self._tls.get(key)
+        if found is None:
+            is_verified, *pems = self._tls_rows[fingerprint]
+            authorities, chain, key_pem = (each.encode("latin-1") for each in pems)
+            found = self._tls[key] = UpstreamTls(
+                fingerprint, server_name, is_verified, authorities, chain, key_pem
+            )
+        return found
 
 
 _MATCHES = {each.value: each for each in Match}
+_PROTOCOLS = {each.value: each for each in Protocol}
 
 
 def _balancing(algorithm: str, source: str, name: str, affinity: str) -> Balancing:

@@ -25,7 +25,9 @@ from fsm_twisted.snapshot.policy import (
     Balancing,
     HashBy,
     HashSource,
+    Protocol,
     Timeouts,
+    UpstreamTls,
 )
 from fsm_twisted.snapshot.reasons import REPLIES
 from fsm_twisted.snapshot.rewrite import Rewrite
@@ -55,6 +57,15 @@ _routes = st.builds(
 _hosts = st.builds(
     VirtualHost, _names, st.lists(_routes, max_size=3).map(tuple), st.none() | _routes
 )
+# The fingerprint says what all but the name are.
+_tls = st.builds(
+    lambda data, name, is_verified: UpstreamTls(
+        f"{data.hex()} {is_verified}", name, is_verified, data, b"chain" + data, b"key" + data
+    ),
+    st.binary(max_size=20),
+    _names,
+    st.booleans(),
+)
 _upstreams = st.builds(
     Upstream,
     _upstream_ids,
@@ -66,6 +77,8 @@ _upstreams = st.builds(
         st.sampled_from(Affinity),
     ),
     st.builds(Timeouts, _seconds, _seconds, _seconds),
+    st.sampled_from(Protocol),
+    st.none() | _tls,
 )
 # The fingerprint says what the entry holds.
 _certificates = st.binary(max_size=20).map(
