@@ -1,4 +1,4 @@
-"""A real control plane for the tests of this folder that ask for one; started once."""
+"""Real control planes for the tests of this folder that ask for one; each is started once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.control_plane import ControlPlane, missing_binaries
+from tests.cluster.pods import PodCluster, missing_parts
 
 
 @pytest.fixture(scope="package")
@@ -20,3 +21,16 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
         yield plane
     finally:
         plane.stop()
+
+
+@pytest.fixture(scope="package")
+def pod_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PodCluster]:
+    """Return a cluster of our own with pods; skip where a part of it is missing."""
+    if reason := missing_parts():
+        pytest.skip(reason)
+    cluster = PodCluster(tmp_path_factory.mktemp("pod-cluster"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
