@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
-import json
 import os
 import subprocess
 import sys
