@@ -15,13 +15,18 @@ from typing import Final, Generic, TypeVar
 import attrs
 
 from fsm_twisted.compiler.values import (
+    SecretName,
+    ServiceProtocol,
     ValueFault,
     one_of,
     parse_affinity,
     parse_boolean,
     parse_bytes,
     parse_hash_by,
+    parse_protocol,
     parse_seconds,
+    parse_secret_name,
+    parse_server_name,
     parse_text,
 )
 from fsm_twisted.snapshot.policy import Affinity, Algorithm, HashBy
@@ -35,7 +40,8 @@ class Annotation(Generic[T_co]):
     One annotation that is honoured.
 
     ``parse`` raises `ValueFault`; ``default`` holds when the annotation is absent or faulty.
-    The texts are the columns of the documentation.
+    ``protects``: it asks for a protection, so a fault in value or name refuses the Ingress
+    instead (D6). The texts are the columns of the documentation.
     """
 
     name: str
@@ -47,6 +53,7 @@ class Annotation(Generic[T_co]):
     error: str
     risk: str
     example: str
+    protects: bool = False
 
 
 class Asked(Enum):
@@ -187,6 +194,65 @@ ENABLE_ACCESS_LOG: Final = Annotation[bool](
     example="false",
 )
 
+_REFUSED: Final = "all paths of the Ingress answer 503 (`unprotected`)"
+_SECRET_NAME: Final = "`NAME` or `NAMESPACE/NAME` of a Secret"  # noqa: S105 - words, no secret
+
+UPSTREAM_PROTOCOL: Final = Annotation[ServiceProtocol](
+    name="upstream-protocol",
+    parse=parse_protocol,
+    default=ServiceProtocol.HTTP,
+    values="`HTTP`, `HTTPS`, in any case; `GRPC`, `GRPCS` and `H2C` are known, but not spoken yet",
+    default_text="`HTTP`",
+    effect="the protocol spoken to the Service; `HTTPS` switches TLS on, also without a Secret",
+    error=f"finding `upstream_tls_invalid`, {_REFUSED}; so it is with `GRPCS` "
+    "(`security_unsupported`); `GRPC` and `H2C` are a warning (`annotation_unavailable`), and "
+    "HTTP/1.1 is spoken",
+    risk="`HTTPS` alone encrypts but does not check who answers: set `upstream-ssl-verify`",
+    example="HTTPS",
+    protects=True,
+)
+UPSTREAM_SSL_SECRET: Final = Annotation[SecretName | None](
+    name="upstream-ssl-secret",
+    parse=parse_secret_name,
+    default=None,
+    values=f"{_SECRET_NAME}; another namespace only with `--allow-cross-namespace-secrets`",
+    default_text="none",
+    effect="`ca.crt` in it switches TLS to the Service on, and is what `upstream-ssl-verify` "
+    "trusts; `tls.crt` and `tls.key` are shown to endpoints that ask for a certificate",
+    error="finding `secret_missing`, `secret_invalid`, `secret_foreign` or "
+    f"`upstream_tls_invalid`, {_REFUSED}",
+    risk="without `upstream-ssl-verify` nothing is checked (finding `upstream_not_verified`)",
+    example="tls-cert",
+    protects=True,
+)
+UPSTREAM_SSL_NAME: Final = Annotation[str](
+    name="upstream-ssl-name",
+    parse=parse_server_name,
+    default="",
+    values="a DNS name or an IP address",
+    default_text="the host of each request",
+    effect="the server name that is sent to endpoints (SNI) and that their certificate must have; "
+    "it does not switch TLS on",
+    error=f"finding `upstream_tls_invalid`, {_REFUSED}; without TLS a warning "
+    "(`upstream_tls_off`)",
+    risk="none of its own; without it, connections are kept for each host apart",
+    example="shop.internal",
+    protects=True,
+)
+UPSTREAM_SSL_VERIFY: Final = Annotation[bool](
+    name="upstream-ssl-verify",
+    parse=parse_boolean,
+    default=False,
+    values="a boolean as `session-sticky`",
+    default_text="`false`",
+    effect="chain *and* name of the endpoint's certificate are checked, against `ca.crt` of the "
+    "Secret, or else against the authorities of the system",
+    error=f"finding `upstream_tls_invalid`, {_REFUSED}; so it is when nothing switches TLS on",
+    risk="a certificate without subjectAltName is refused (502 `upstream_unverified`)",
+    example="true",
+    protects=True,
+)
+
 ANNOTATIONS: Final[tuple[Annotation[object], ...]] = (
     LB_TYPE,
     HASH_BY,
@@ -198,6 +264,10 @@ ANNOTATIONS: Final[tuple[Annotation[object], ...]] = (
     SEND_TIMEOUT,
     BODY_SIZE,
     ENABLE_ACCESS_LOG,
+    UPSTREAM_PROTOCOL,
+    UPSTREAM_SSL_SECRET,
+    UPSTREAM_SSL_NAME,
+    UPSTREAM_SSL_VERIFY,
 )
 
 
@@ -215,35 +285,9 @@ def _by_boolean(kind: Asked, *, asks_when: bool = True) -> Callable[[str], Asked
     return asked
 
 
-def _protocol(text: str) -> Asked:
-    match text.upper():
-        case "" | "HTTP":
-            return Asked.NOTHING
-        case "HTTPS" | "GRPCS":
-            return Asked.PROTECTION
-        case _:
-            return Asked.COMFORT
-
-
 _BOOLEAN: Final = "a boolean as `session-sticky`"
-_SECRET_NAME: Final = "`NAME` or `NAMESPACE/NAME` of a Secret"  # noqa: S105 - words, no secret
 
 LATER: Final[tuple[LaterAnnotation, ...]] = (
-    LaterAnnotation(
-        "upstream-ssl-secret", _by_presence(Asked.PROTECTION), _SECRET_NAME, "TLS to the Service"
-    ),
-    LaterAnnotation(
-        "upstream-ssl-verify",
-        _by_boolean(Asked.PROTECTION),
-        _BOOLEAN,
-        "the Service's certificate is checked",
-    ),
-    LaterAnnotation(
-        "upstream-ssl-name",
-        _by_presence(Asked.COMFORT),
-        "a DNS name",
-        "server name in TLS to the Service",
-    ),
     LaterAnnotation(
         "tls-verify-client",
         _by_boolean(Asked.PROTECTION),
@@ -267,12 +311,6 @@ LATER: Final[tuple[LaterAnnotation, ...]] = (
         _by_boolean(Asked.PROTECTION),
         _BOOLEAN,
         "TLS goes through to the Service unopened",
-    ),
-    LaterAnnotation(
-        "upstream-protocol",
-        _protocol,
-        "`HTTP`, `HTTPS`, `GRPC`, `GRPCS`, `H2C`",
-        "the protocol spoken to the Service",
     ),
     LaterAnnotation(
         "ssl-redirect",

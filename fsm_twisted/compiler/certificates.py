@@ -79,6 +79,20 @@ def parse_certificate(data: Mapping[str, bytes]) -> ParsedCertificate | Certific
 
 
 @lru_cache(maxsize=4096)
+def parse_authorities(pem: bytes) -> bytes | CertificateFault:
+    """Read ``ca.crt`` of a Secret: the certificates in it as plain PEM, each once."""
+    if len(pem) > _LARGEST_PEM:
+        return CertificateFault("ca.crt is larger than 1 MiB")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        try:
+            found = x509.load_pem_x509_certificates(pem)
+            return b"".join(dict.fromkeys(each.public_bytes(Encoding.PEM) for each in found))
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
+            return CertificateFault("ca.crt holds no PEM certificates")
+
+
+@lru_cache(maxsize=4096)
 def _parse_pair(chain_pem: bytes, key_pem: bytes) -> ParsedCertificate | CertificateFault:
     # Certificates that break RFC 5280 in small ways make cryptography warn; OpenSSL serves them.
     with warnings.catch_warnings():

@@ -12,8 +12,10 @@ class CompilerOptions:
 
     ``controller_name`` is compared with ``IngressClass.spec.controller``; ``ingress_class`` is the
     class name that is ours although no object of that name can be read (D8).
+    ``allows_foreign_secrets`` says whether an annotation may name a Secret of another namespace.
     """
 
     controller_name: str = "flomesh.io/ingress-pipy"
     ingress_class: str = "pipy"
     annotation_prefix: str = "pipy.ingress.kubernetes.io/"
+    allows_foreign_secrets: bool = False

@@ -21,21 +21,37 @@ from fsm_twisted.compiler.annotations import (
     REWRITE_TO,
     SEND_TIMEOUT,
     SESSION_STICKY,
+    UPSTREAM_PROTOCOL,
+    UPSTREAM_SSL_NAME,
+    UPSTREAM_SSL_SECRET,
+    UPSTREAM_SSL_VERIFY,
     Annotation,
     Asked,
     LaterAnnotation,
 )
 from fsm_twisted.compiler.findings import FindingBook
-from fsm_twisted.compiler.values import ValueFault, nearest
+from fsm_twisted.compiler.options import CompilerOptions
+from fsm_twisted.compiler.upstream_tls import (
+    AskedTls,
+    Doubt,
+    FindSecret,
+    settle_upstream_tls,
+)
+from fsm_twisted.compiler.values import ServiceProtocol, ValueFault, nearest
 from fsm_twisted.objects.model import Ingress, ObjectRef, ref_of
 from fsm_twisted.objects.names import shown
-from fsm_twisted.snapshot.policy import Balancing, Timeouts
+from fsm_twisted.snapshot.policy import Balancing, Protocol, Timeouts, UpstreamTls
 from fsm_twisted.snapshot.rewrite import Rewrite, RewriteError
 
 T = TypeVar("T")
 
 _LATER: Final = {each.name: each for each in LATER}
 _NAMES: Final = (*(each.name for each in ANNOTATIONS), *_LATER)
+_PROTECTING: Final = frozenset(
+    {each.name for each in ANNOTATIONS if each.protects}
+    | {each.name for each in LATER if each.asked("true") is Asked.PROTECTION}
+)
+_HTTP2: Final = frozenset({ServiceProtocol.GRPC, ServiceProtocol.GRPCS, ServiceProtocol.H2C})
 _SENT_AS_IS: Final = "the path is forwarded as sent"
 _REFUSED: Final = "all paths of the Ingress answer 503 (unprotected)"
 
@@ -54,13 +70,18 @@ class Policy:
     body_limit_bytes: int | None = None
     is_refused: bool = False
     is_logged: bool = True
+    protocol: Protocol = Protocol.HTTP1
+    tls: UpstreamTls | None = None
 
 
 _PLAIN: Final = Policy()
 
 
-def read_policy(ingress: Ingress, prefix: str, book: FindingBook) -> Policy:
-    """Read all annotations of *ingress* that begin with *prefix*; faults go to *book*."""
+def read_policy(
+    ingress: Ingress, options: CompilerOptions, find: FindSecret, book: FindingBook
+) -> Policy:
+    """Read all annotations of *ingress* that are ours; faults go to *book*."""
+    prefix = options.annotation_prefix
     values = {
         key.removeprefix(prefix): value
         for key, value in sorted(ingress.metadata.annotations.items())
@@ -69,20 +90,36 @@ def read_policy(ingress: Ingress, prefix: str, book: FindingBook) -> Policy:
     if not values:
         return _PLAIN
     reader = _Reader(values, prefix, ref_of(ingress), book)
+    balancing = Balancing(
+        reader.value(LB_TYPE), reader.value(HASH_BY), reader.value(SESSION_STICKY)
+    )
+    timeouts = Timeouts(
+        reader.value(CONNECT_TIMEOUT), reader.value(READ_TIMEOUT), reader.value(SEND_TIMEOUT)
+    )
+    spoken = reader.value(UPSTREAM_PROTOCOL)
+    protocol = reader.protocol(spoken)
+    tls = reader.upstream_tls(spoken, find, allows_foreign=options.allows_foreign_secrets)
+    reader.look_at_other_names()
     return Policy(
-        Balancing(reader.value(LB_TYPE), reader.value(HASH_BY), reader.value(SESSION_STICKY)),
-        Timeouts(
-            reader.value(CONNECT_TIMEOUT), reader.value(READ_TIMEOUT), reader.value(SEND_TIMEOUT)
-        ),
+        balancing,
+        timeouts,
         reader.rewrite(),
         reader.value(BODY_SIZE),
-        reader.is_refused(),
+        reader.is_refused,
         reader.value(ENABLE_ACCESS_LOG),
+        protocol,
+        tls,
     )
 
 
 class _Reader:
-    """Reads the annotations of one Ingress and notes what is wrong with them."""
+    """
+    Reads the annotations of one Ingress and notes what is wrong with them.
+
+    Attributes:
+        is_refused: Whether a protection is asked for, among what has been read, that cannot be
+            given.
+    """
 
     def __init__(
         self, values: Mapping[str, str], prefix: str, about: ObjectRef, book: FindingBook
@@ -91,6 +128,7 @@ class _Reader:
         self._prefix = prefix
         self._about = about
         self._book = book
+        self.is_refused = False
 
     def value(self, annotation: Annotation[T]) -> T:
         """Return the value of *annotation*, or its default when it is absent or faulty."""
@@ -100,13 +138,13 @@ class _Reader:
         try:
             return annotation.parse(text)
         except ValueFault as fault:
-            self._note(
-                "annotation_invalid",
-                annotation.name,
-                f"{shown(text)} {fault}",
-                f"the default holds: {annotation.default_text.replace('`', '')}",
-                f"use {annotation.values.replace('`', '')}",
-            )
+            what = f"{shown(text)} {fault}"
+            remedy = f"use {annotation.values.replace('`', '')}"
+            if annotation.protects:
+                self._refuse("upstream_tls_invalid", annotation.name, what, remedy)
+            else:
+                default = f"the default holds: {annotation.default_text.replace('`', '')}"
+                self._note("annotation_invalid", annotation.name, what, default, remedy)
             return annotation.default
 
     def rewrite(self) -> Rewrite | None:
@@ -125,38 +163,68 @@ class _Reader:
             return None
         return found
 
-    def is_refused(self) -> bool:
-        """Look at all names that are not read by `value`; say whether protection is asked for."""
-        refused = False
+    def protocol(self, asked: ServiceProtocol) -> Protocol:
+        """Return what is to be spoken to the Service; HTTP/2 is known but not spoken yet."""
+        if asked not in _HTTP2:
+            return Protocol.HTTP1
+        what = f"{asked.value} cannot be spoken to the Service yet"
+        name = UPSTREAM_PROTOCOL.name
+        if asked is ServiceProtocol.GRPCS:
+            self._refuse("security_unsupported", name, what)
+        else:
+            self._note("annotation_unavailable", name, what, "HTTP/1.1 is spoken")
+        return Protocol.HTTP2
+
+    def upstream_tls(
+        self, protocol: ServiceProtocol, find: FindSecret, *, allows_foreign: bool
+    ) -> UpstreamTls | None:
+        """Return how TLS is spoken to the Service; an Ingress that is refused gets none."""
+        asked = AskedTls(
+            self._about.namespace,
+            protocol,
+            self.value(UPSTREAM_SSL_SECRET),
+            self.value(UPSTREAM_SSL_NAME),
+            self.value(UPSTREAM_SSL_VERIFY),
+        )
+        if self.is_refused:
+            return None
+        settled = settle_upstream_tls(asked, find, allows_foreign=allows_foreign)
+        if isinstance(settled, Doubt):
+            self._refuse(settled.code, settled.annotation, settled.what, settled.remedy)
+            return None
+        for doubt in settled.warnings:
+            self._note(doubt.code, doubt.annotation, doubt.what, "it is served", doubt.remedy)
+        return settled.tls
+
+    def look_at_other_names(self) -> None:
+        """Look at all names that are not read by `value`."""
         for name, text in self._values.items():
             if name in _LATER:
-                refused |= self._is_protection(_LATER[name], text)
+                self._look_at_later(_LATER[name], text)
             elif name not in _NAMES:
-                refused |= self._is_unknown_protection(name)
-        return refused
+                self._look_at_unknown(name)
 
-    def _is_protection(self, annotation: LaterAnnotation, text: str) -> bool:
+    def _look_at_later(self, annotation: LaterAnnotation, text: str) -> None:
         asked = annotation.asked(text)
         what = f"this version cannot honour it yet ({annotation.effect})"
         if asked is Asked.PROTECTION:
             remedy = "remove the annotation if the Ingress may be served without it"
-            self._note("security_unsupported", annotation.name, what, _REFUSED, remedy)
+            self._refuse("security_unsupported", annotation.name, what, remedy)
         elif asked is Asked.COMFORT:
             self._note("annotation_unavailable", annotation.name, what, "it has no effect")
-        return asked is Asked.PROTECTION
 
-    def _is_unknown_protection(self, name: str) -> bool:
+    def _look_at_unknown(self, name: str) -> None:
         near = nearest(name, _NAMES)
-        meant = f"; did you mean {near}?" if near else ""
-        is_security = near in _LATER and _LATER[near].asked("true") is Asked.PROTECTION
-        if is_security:
-            what = f"there is no such annotation{meant}"
+        what = "there is no such annotation" + (f"; did you mean {near}?" if near else "")
+        if near in _PROTECTING:
             remedy = "correct the name, or remove the annotation"
-            self._note("security_unsupported", name, what, _REFUSED, remedy)
+            self._refuse("security_unsupported", name, what, remedy)
         else:
-            what = f"there is no such annotation{meant}"
             self._note("annotation_unknown", name, what, "it has no effect")
-        return is_security
+
+    def _refuse(self, code: str, name: str, what: str, remedy: str = "") -> None:
+        self.is_refused = True
+        self._note(code, name, what, _REFUSED, remedy)
 
     def _note(self, code: str, name: str, what: str, consequence: str, remedy: str = "") -> None:
         where = f"annotation {self._prefix}{name[:100]}"

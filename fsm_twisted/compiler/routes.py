@@ -89,7 +89,7 @@ class _Translation:
         self._id = IngressId(ingress.metadata.namespace, ingress.metadata.name)
         self._resolver = resolver
         self._book = FindingBook()
-        self._policy: Policy = read_policy(ingress, options.annotation_prefix, self._book)
+        self._policy: Policy = read_policy(ingress, options, resolver.secret, self._book)
         self._upstreams: dict[UpstreamId, Upstream] = {}
 
     def plan(self) -> IngressPlan:
@@ -167,8 +167,14 @@ class _Translation:
     def _upstream(self, resolved: ResolvedBackend) -> UpstreamId:
         upstream_id = UpstreamId(self._id, resolved.service_port)
         if upstream_id not in self._upstreams:
+            policy = self._policy
             self._upstreams[upstream_id] = Upstream(
-                upstream_id, resolved.endpoints, self._policy.balancing, self._policy.timeouts
+                upstream_id,
+                resolved.endpoints,
+                policy.balancing,
+                policy.timeouts,
+                policy.protocol,
+                policy.tls,
             )
         return upstream_id
 

@@ -15,6 +15,7 @@ from fsm_twisted.objects.model import (
     Backend,
     EndpointSlice,
     ResourceBackend,
+    Secret,
     Service,
     ServiceBackend,
     ServicePort,
@@ -64,6 +65,10 @@ class BackendResolver:
         if (known := self._known.get(key)) is None:
             known = self._known[key] = resolve_backend(self._inventory, namespace, backend)
         return known
+
+    def secret(self, namespace: str, name: str) -> Secret | None:
+        """Return the Secret that an annotation names."""
+        return self._inventory.secrets.get((namespace, name))
 
 
 def resolve_backend(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Final, TypeVar
 
+import attrs
+
+from fsm_twisted.objects.names import label_fault, subdomain_fault
 from fsm_twisted.snapshot.policy import Affinity, HashBy, HashSource
 
 _E = TypeVar("_E", bound=Enum)
@@ -20,6 +24,28 @@ _SIZE: Final = re.compile(r"([0-9]{1,12})([kmg]?)", re.IGNORECASE)
 _SECONDS_PER: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTES_PER: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _LONGEST_SECONDS: Final = 86_400.0
+
+
+# Wider than a DNS name of Kubernetes: certificates and servers know names with underscores.
+_SERVER_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+
+
+@attrs.frozen
+class SecretName:
+    """A Secret as an annotation names it; no namespace means that of the Ingress."""
+
+    name: str
+    namespace: str = ""
+
+
+class ServiceProtocol(Enum):
+    """What ``upstream-protocol`` can say."""
+
+    HTTP = "HTTP"
+    HTTPS = "HTTPS"
+    GRPC = "GRPC"
+    GRPCS = "GRPCS"
+    H2C = "H2C"
 
 
 class ValueFault(ValueError):
@@ -86,6 +112,39 @@ def parse_bytes(text: str) -> int:
     if (found := _SIZE.fullmatch(text)) is None:
         raise ValueFault("is not a number of bytes (or 512k, 10m, 1g; 0 for no limit)")
     return int(found[1]) * _BYTES_PER[found[2].lower()]
+
+
+def parse_secret_name(text: str) -> SecretName | None:
+    """Read ``NAME`` or ``NAMESPACE/NAME`` of a Secret; nothing but blanks names none."""
+    namespace, slash, name = text.strip().rpartition("/")
+    if not slash and not name:
+        return None
+    fault = (label_fault(namespace) if slash else None) or subdomain_fault(name)
+    if fault is not None:
+        raise ValueFault("is neither NAME nor NAMESPACE/NAME of a Secret")
+    return SecretName(name, namespace)
+
+
+def parse_server_name(text: str) -> str:
+    """Read a DNS name, in any case, or an IP address without brackets; ``""`` for neither."""
+    name = text.strip().lower().removesuffix(".")
+    if not name:
+        return ""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    if not name.isascii() or not _SERVER_NAME.fullmatch(name):
+        raise ValueFault("is neither a DNS name nor an IP address")
+    return name
+
+
+def parse_protocol(text: str) -> ServiceProtocol:
+    """Read the protocol of a Service, in any case; empty is HTTP."""
+    word = text.strip().upper()
+    if not word:
+        return ServiceProtocol.HTTP
+    return one_of(ServiceProtocol)(word)
 
 
 def parse_text(text: str) -> str:

@@ -38,6 +38,15 @@ class FindingReason:
     meaning: str
     remedy: str
 
+    @property
+    def event(self) -> str:
+        """Return the ``reason`` of an Event that tells of it: ``claim_lost`` is ``ClaimLost``."""
+        return "".join(part.capitalize() for part in self.code.split("_"))
+
+
+SYNCED = "Synced"
+"""The ``reason`` of an Event that tells of an Ingress which every worker serves."""
+
 
 def _replies(*rows: tuple[str, int, str, str]) -> dict[str, ReplyReason]:
     return {row[0]: ReplyReason(*row) for row in rows}
@@ -82,6 +91,18 @@ REPLIES = _replies(
     ),
     ("https_redirect", 308, "Permanent Redirect", "plain HTTP on a TLS host"),
     ("connect_failed", 502, "Bad Gateway", "no endpoint accepted a connection"),
+    (
+        "upstream_tls_failed",
+        502,
+        "Bad Gateway",
+        "no endpoint could agree on TLS; the log says why",
+    ),
+    (
+        "upstream_unverified",
+        502,
+        "Bad Gateway",
+        "no endpoint has a certificate that is trusted and has the name",
+    ),
     ("connect_timeout", 504, "Gateway Timeout", "no endpoint accepted a connection in time"),
     ("upstream_closed", 502, "Bad Gateway", "the endpoint closed before a whole response head"),
     ("upstream_invalid", 502, "Bad Gateway", "the endpoint's response is not valid HTTP/1.1"),
@@ -232,19 +253,19 @@ FINDINGS = _findings(
     (
         "secret_missing",
         _E,
-        "the Secret does not exist; the default certificate answers",
+        "the Secret that the Ingress names does not exist",
         "create it in the Ingress's namespace",
     ),
     (
         "secret_invalid",
         _E,
-        "the Secret is no usable certificate; the default certificate answers",
+        "the Secret that the Ingress names does not hold what it must",
         "make it with kubectl create secret tls",
     ),
     (
         "secret_foreign",
         _E,
-        "spec.tls may not name a Secret of another namespace",
+        "the Ingress names a Secret of another namespace, which it may not",
         "copy the Secret into the Ingress's namespace",
     ),
     (
@@ -270,5 +291,23 @@ FINDINGS = _findings(
         _E,
         "an older Ingress has another certificate for the same host",
         "use one Secret for the host",
+    ),
+    (
+        "upstream_tls_invalid",
+        _E,
+        "TLS to the Service cannot be spoken as it is asked for; the Ingress is not served",
+        "mend the annotation named, or set upstream-protocol: HTTPS",
+    ),
+    (
+        "upstream_not_verified",
+        _W,
+        "TLS is spoken to the Service, but anybody could be answering",
+        "set upstream-ssl-verify: 'true', with the authority in ca.crt of upstream-ssl-secret",
+    ),
+    (
+        "upstream_tls_off",
+        _W,
+        "an annotation of TLS to the Service, which is not switched on",
+        "set upstream-protocol: HTTPS, or remove the annotation",
     ),
 )

@@ -170,7 +170,7 @@ def _upstream_id_row(key: UpstreamId) -> Row:
 
 def _upstream_row(upstream: Upstream) -> Row:
     balancing, timeouts, tls = upstream.balancing, upstream.timeouts, upstream.tls
-    row = [
+    row: Row = [
         _upstream_id_row(upstream.id),
         [[each.address, each.port] for each in upstream.endpoints],
         None if balancing == _NO_BALANCING else _balancing_row(balancing),
@@ -284,7 +284,7 @@ class _Decoder:
             )
         return found
 
-    def _upstream(  # noqa: PLR0913  as many as an upstream has parts
+    def _upstream(
         self,
         row: Row,
         endpoints: list[Row],

@@ -9,7 +9,7 @@ import attrs
 
 from fsm_twisted.compiler import Compiled, Finding
 from fsm_twisted.snapshot.model import Route, Snapshot, Upstream
-from fsm_twisted.snapshot.policy import Balancing, Timeouts
+from fsm_twisted.snapshot.policy import Balancing, Protocol, Timeouts, UpstreamTls
 
 Plain = str | int | float | None | list["Plain"] | dict[str, "Plain"]
 
@@ -64,7 +64,19 @@ def _upstream(upstream: Upstream) -> Plain:
         whole["balancing"] = _plain(attrs.asdict(upstream.balancing))
     if upstream.timeouts != Timeouts():
         whole["timeouts"] = _plain(attrs.asdict(upstream.timeouts))
+    if upstream.protocol is not Protocol.HTTP1:
+        whole["protocol"] = upstream.protocol.value
+    if upstream.tls is not None:
+        whole["tls"] = _tls(upstream.tls)
     return whole
+
+
+def _tls(tls: UpstreamTls) -> Plain:
+    words = ["verified" if tls.is_verified else "not verified"]
+    words += [f"as {tls.server_name}"] if tls.server_name else ["as the Host"]
+    words += ["by a CA of its own"] if tls.authorities_pem else []
+    words += ["with a client pair"] if tls.chain_pem else []
+    return ", ".join(words)
 
 
 def _plain(value: object) -> Plain:

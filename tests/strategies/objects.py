@@ -44,6 +44,9 @@ ANNOTATION_NAMES = (
     "proxy-body-size",
     "tls-verify-client",
     "upstream-protocol",
+    "upstream-ssl-secret",
+    "upstream-ssl-name",
+    "upstream-ssl-verify",
     "ssl-redirect",
     "lb-typ",
 )
@@ -66,6 +69,9 @@ ANNOTATION_VALUES = (
     "99999999999",
     "10m",
     "GRPC",
+    "https",
+    "a",
+    "other/b",
     "",
 )
 
@@ -181,8 +187,11 @@ def slice_values(text: st.SearchStrategy[str]) -> st.SearchStrategy[EndpointSlic
 
 def secret_values(text: st.SearchStrategy[str]) -> st.SearchStrategy[Secret]:
     good = st.sampled_from([make_pair(), make_pair("b", ("b.example.com",), "Ed25519")])
-    bad = st.dictionaries(st.sampled_from(["tls.crt", "tls.key"]), st.binary(max_size=40))
-    data = good.map(lambda pair: pair.data) | bad
+    bad = st.dictionaries(
+        st.sampled_from(["ca.crt", "tls.crt", "tls.key"]), st.binary(max_size=40)
+    )
+    whole = good.map(lambda pair: pair.data)
+    data = whole | good.map(lambda pair: {**pair.data, "ca.crt": pair.crt}) | bad
     kind = st.sampled_from(["kubernetes.io/tls", "Opaque"]) | text
     return st.builds(
         Secret, metadata(names() | text, namespaces() | text, st.just({})), kind, data
