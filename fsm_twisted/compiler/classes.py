@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from fsm_twisted.compiler.findings import FindingBook
@@ -12,7 +13,12 @@ from fsm_twisted.objects.names import shown
 
 CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
 
+_FIELD: Final = "spec.ingressClassName"
 _NOT_SERVED: Final = "this controller does not serve the Ingress"
+
+
+Age = tuple[bool, str, str, str]
+"""Less is older; no two Ingresses have the same."""
 
 
 def our_ingresses(
@@ -21,13 +27,13 @@ def our_ingresses(
     """
     Return the Ingresses that this controller serves, the oldest first.
 
-    Age is ``creationTimestamp``, then namespace and name; an Ingress without a timestamp (from a
-    file) is younger than all that have one.
+    Those that probably nobody serves get a finding.
     """
-    ours = (each for each in inventory.ingresses.values() if _is_ours(each, inventory, options))
-    found = tuple(sorted(ours, key=_age))
-    _note_unclaimed(inventory, options, book)
-    return found
+    classes = inventory.classes
+    for ingress in inventory.ingresses.values():
+        note_unclaimed(ingress, classes, options, book)
+    ours = (each for each in inventory.ingresses.values() if is_ours(each, classes, options))
+    return tuple(sorted(ours, key=age_of))
 
 
 def named_class(ingress: Ingress) -> str:
@@ -36,19 +42,26 @@ def named_class(ingress: Ingress) -> str:
     return annotated or ingress.class_name or ""
 
 
-def _age(ingress: Ingress) -> tuple[bool, str, str, str]:
+def age_of(ingress: Ingress) -> Age:
+    """
+    Return what Ingresses are sorted by: ``creationTimestamp``, then namespace and name.
+
+    An Ingress without a timestamp (from a file) is younger than all that have one.
+    """
     metadata = ingress.metadata
     return (not metadata.created, metadata.created, metadata.namespace, metadata.name)
 
 
-def _is_ours(ingress: Ingress, inventory: Inventory, options: CompilerOptions) -> bool:
+def is_ours(
+    ingress: Ingress, classes: Mapping[str, IngressClass], options: CompilerOptions
+) -> bool:
+    """Tell whether this controller serves *ingress*; *classes* are all that there are, by name."""
     name = named_class(ingress)
     if not name:
         return any(
-            each.is_default and _has_our_controller(each, options)
-            for each in inventory.classes.values()
+            each.is_default and _has_our_controller(each, options) for each in classes.values()
         )
-    if (named := inventory.classes.get(name)) is not None:
+    if (named := classes.get(name)) is not None:
         return _has_our_controller(named, options)
     return name == options.ingress_class
 
@@ -57,35 +70,26 @@ def _has_our_controller(ingress_class: IngressClass, options: CompilerOptions) -
     return ingress_class.controller == options.controller_name
 
 
-def _note_unclaimed(inventory: Inventory, options: CompilerOptions, book: FindingBook) -> None:
+def note_unclaimed(
+    ingress: Ingress,
+    classes: Mapping[str, IngressClass],
+    options: CompilerOptions,
+    book: FindingBook,
+) -> None:
     """
-    Tell of Ingresses that probably nobody serves: the most frequent reason of "it does not work".
+    Tell of an Ingress that probably nobody serves: the usual reason of "it does not work".
 
     An annotation without an object is left in peace: older controllers need no object.
     """
-    someone_is_default = any(each.is_default for each in inventory.classes.values())
-    for ingress in inventory.ingresses.values():
-        name = named_class(ingress)
-        if not name and not someone_is_default:
-            what = "no IngressClass is named, and no IngressClass is the default"
-            remedy = f"set spec.ingressClassName, e.g. to {options.ingress_class}"
-            book.note(
-                ref_of(ingress),
-                "class_missing",
-                "spec.ingressClassName",
-                what,
-                _NOT_SERVED,
-                remedy,
-            )
-        elif name == ingress.class_name and _is_unknown(name, inventory, options):
-            book.note(
-                ref_of(ingress),
-                "class_unknown",
-                "spec.ingressClassName",
-                f"there is no IngressClass {shown(name)}",
-                _NOT_SERVED,
-            )
+    name = named_class(ingress)
+    if not name and not any(each.is_default for each in classes.values()):
+        what = "no IngressClass is named, and no IngressClass is the default"
+        remedy = f"set spec.ingressClassName, e.g. to {options.ingress_class}"
+        book.note(ref_of(ingress), "class_missing", _FIELD, what, _NOT_SERVED, remedy)
+    elif name and name == ingress.class_name and not _is_known(name, classes, options):
+        what = f"there is no IngressClass {shown(name)}"
+        book.note(ref_of(ingress), "class_unknown", _FIELD, what, _NOT_SERVED)
 
 
-def _is_unknown(name: str, inventory: Inventory, options: CompilerOptions) -> bool:
-    return name not in inventory.classes and name != options.ingress_class
+def _is_known(name: str, classes: Mapping[str, IngressClass], options: CompilerOptions) -> bool:
+    return name in classes or name == options.ingress_class

@@ -7,7 +7,18 @@ from datetime import datetime
 
 import attrs
 
-from fsm_twisted.compiler.claims import settle_claims, settle_defaults, virtual_hosts
+from fsm_twisted.compiler.claims import (
+    OVERALL,
+    best_claim,
+    claim_bids,
+    default_bids,
+    note_lost_claims,
+    note_lost_defaults,
+    oldest,
+    routes_by_host,
+    settle,
+    virtual_hosts,
+)
 from fsm_twisted.compiler.classes import our_ingresses
 from fsm_twisted.compiler.findings import Finding, FindingBook, in_order
 from fsm_twisted.compiler.options import CompilerOptions
@@ -54,16 +65,21 @@ def compile_snapshot(
     ingresses = our_ingresses(inventory, options, book)
     resolver = BackendResolver(inventory)
     plans = [plan_ingress(each, resolver, options) for each in ingresses]
-    defaults = settle_defaults(plans, book)
-    hosts = virtual_hosts(settle_claims(plans, book), defaults)
+    claims = settle(plans, claim_bids, best_claim)
+    defaults = settle(plans, default_bids, oldest)
+    for plan in plans:
+        note_lost_claims(plan, claims, book)
+        note_lost_defaults(plan, defaults, book)
+    hosts = virtual_hosts(routes_by_host(claims), defaults)
+    default = defaults[OVERALL].wanted if OVERALL in defaults else None
     tls = settle_tls(ingresses, inventory, now, book)
     snapshot = Snapshot(
         generation,
         hosts,
-        _named_upstreams(plans, hosts.values(), defaults.overall),
+        _named_upstreams(plans, hosts.values(), default),
         tls.certificates,
         tls.hosts,
-        defaults.overall,
+        default,
     )
     found = [finding for plan in plans for finding in plan.findings]
     return Compiled(snapshot, in_order([*found, *book.findings()]), tls.times, ingresses)

@@ -16,7 +16,7 @@ from fsm_twisted.compiler.certificates import (
 )
 from fsm_twisted.compiler.findings import FindingBook
 from fsm_twisted.objects.inventory import Inventory
-from fsm_twisted.objects.model import Ingress, ObjectRef, ref_of
+from fsm_twisted.objects.model import Ingress, IngressTLS, ObjectRef, ref_of
 from fsm_twisted.objects.names import shown
 from fsm_twisted.snapshot.model import CertificateEntry
 
@@ -47,21 +47,49 @@ class TLSTables:
 
 
 @attrs.frozen
-class _Entry:
-    """One entry of ``spec.tls``: its Ingress, its field, its hosts, the name of its Secret."""
+class SecretFault:
+    """Why a Secret gives no certificate: a code of the registry, and the text."""
+
+    code: str
+    what: str
+
+
+@attrs.frozen
+class TLSEntry:
+    """
+    One entry of ``spec.tls``: its Ingress, its field, its hosts, the name of its Secret.
+
+    ``found`` is what the Secret gives, None when the entry names none.
+    """
 
     ref: ObjectRef
     where: str
     hosts: tuple[str, ...]
     secret_name: str
+    found: ParsedCertificate | SecretFault | None
+
+    @property
+    def certificate(self) -> ParsedCertificate | None:
+        """Return the certificate that answers for the hosts, if there is one that can be used."""
+        return self.found if isinstance(self.found, ParsedCertificate) else None
+
+    @property
+    def time(self) -> CertificateTime | None:
+        """Return until when the certificate is valid."""
+        if (certificate := self.certificate) is None:
+            return None
+        secret = ObjectRef("Secret", self.ref.namespace, self.secret_name)
+        return CertificateTime(secret, certificate.not_after)
 
     @property
     def field(self) -> str:
+        """Return the field that names the Secret."""
         return f"{self.where}.secretName"
 
-    @property
-    def secret(self) -> str:
-        return f"Secret {self.ref.namespace}/{shown(self.secret_name)[1:-1]}"
+
+def tls_entries(ingress: Ingress, inventory: Inventory) -> tuple[TLSEntry, ...]:
+    """Read ``spec.tls`` of *ingress*; depends on it and on the Secrets that it names only."""
+    return tuple(_entries(ingress, inventory))
 
 
 def settle_tls(
@@ -73,77 +101,91 @@ def settle_tls(
     The oldest Ingress with a usable certificate for a host wins it; a younger one with another
     certificate gets a finding.
     """
-    certificates: dict[str, CertificateEntry] = {}
-    owners: dict[str, str] = {}
-    hosts: set[str] = set()
-    times: dict[ObjectRef, CertificateTime] = {}
-    for entry in _entries(ingresses, book):
-        hosts.update(entry.hosts)
-        certificate = _certificate(entry, inventory, book)
-        if certificate is None:
-            continue
-        secret = ObjectRef("Secret", entry.ref.namespace, entry.secret_name)
-        times[secret] = CertificateTime(secret, certificate.not_after)
-        _note_doubts(entry, certificate, now, book)
-        for host in entry.hosts:
-            served = certificates.setdefault(host, certificate.entry)
-            owner = owners.setdefault(host, f"{entry.where} of {entry.ref}")
-            if served.fingerprint != certificate.entry.fingerprint:
-                what = f"host {host} already has another certificate, from {owner}"
-                served_by = "that certificate answers for the host"
-                book.note(entry.ref, "certificate_lost", entry.field, what, served_by)
+    entries = [entry for each in ingresses for entry in tls_entries(each, inventory)]
+    owners: dict[str, TLSEntry] = {}
+    for entry in entries:
+        for host in entry.hosts if entry.certificate is not None else ():
+            owners.setdefault(host, entry)
+    note_tls(entries, owners, now, book)
     return TLSTables(
-        dict(sorted(certificates.items())),
-        frozenset(hosts),
-        tuple(times[secret] for secret in sorted(times)),
+        {host: entry_of(owners[host]) for host in sorted(owners)},
+        frozenset(host for entry in entries for host in entry.hosts),
+        times_of(entries),
     )
 
 
-def _entries(ingresses: Iterable[Ingress], book: FindingBook) -> Iterator[_Entry]:
-    for ingress in ingresses:
-        ref = ref_of(ingress)
-        of_rules = tuple(rule.host for rule in ingress.rules)
-        for index, tls in enumerate(ingress.tls):
-            named = dict.fromkeys(host.lower() for host in tls.hosts or of_rules if host)
-            where = f"spec.tls[{index}]"
-            if not named:
-                what = "it names no host, and no rule of the Ingress has one"
-                book.note(ref, "tls_hosts_missing", where, what, "the default certificate answers")
-            yield _Entry(ref, where, tuple(named), tls.secret_name)
+def entry_of(owner: TLSEntry) -> CertificateEntry:
+    """Return what answers for the hosts of an entry that has a certificate."""
+    assert owner.certificate is not None  # noqa: S101  nobody else owns a host
+    return owner.certificate.entry
 
 
-def _certificate(
-    entry: _Entry, inventory: Inventory, book: FindingBook
-) -> ParsedCertificate | None:
-    if not entry.secret_name:
-        return None
-    found = _read_secret(entry, inventory)
-    if isinstance(found, ParsedCertificate):
-        return found
-    code, what = found
-    book.note(entry.ref, code, entry.field, what, _DEFAULT_ANSWERS)
-    return None
+def times_of(entries: Iterable[TLSEntry]) -> tuple[CertificateTime, ...]:
+    """Return the times of all usable certificates, each Secret once and in order."""
+    times = {time.secret: time for each in entries if (time := each.time) is not None}
+    return tuple(times[secret] for secret in sorted(times, key=_name_of))
 
 
-def _read_secret(entry: _Entry, inventory: Inventory) -> ParsedCertificate | tuple[str, str]:
-    """Return the certificate, or code and text of the finding."""
-    if "/" in entry.secret_name:
-        return "secret_foreign", f"{shown(entry.secret_name)} names a namespace"
-    secret = inventory.secrets.get((entry.ref.namespace, entry.secret_name))
+def _name_of(ref: ObjectRef) -> tuple[str, str]:
+    return (ref.namespace, ref.name)
+
+
+def note_tls(
+    entries: Iterable[TLSEntry],
+    owners: Mapping[str, TLSEntry],
+    now: datetime,
+    book: FindingBook,
+) -> None:
+    """Tell what is wrong with *entries*; *owners* say by host whose certificate answers."""
+    for entry in entries:
+        if not entry.hosts:
+            what = "it names no host, and no rule of the Ingress has one"
+            default = "the default certificate answers"
+            book.note(entry.ref, "tls_hosts_missing", entry.where, what, default)
+        if isinstance(entry.found, SecretFault):
+            fault = entry.found
+            book.note(entry.ref, fault.code, entry.field, fault.what, _DEFAULT_ANSWERS)
+        elif entry.found is not None:
+            _note_doubts(entry, entry.found, now, book)
+            _note_lost(entry, entry.found, owners, book)
+
+
+def _entries(ingress: Ingress, inventory: Inventory) -> Iterator[TLSEntry]:
+    ref = ref_of(ingress)
+    of_rules = tuple(rule.host for rule in ingress.rules)
+    for index, tls in enumerate(ingress.tls):
+        named = dict.fromkeys(host.lower() for host in tls.hosts or of_rules if host)
+        found = _read_secret(tls, ref.namespace, inventory) if tls.secret_name else None
+        yield TLSEntry(ref, f"spec.tls[{index}]", tuple(named), tls.secret_name, found)
+
+
+def _read_secret(
+    tls: IngressTLS, namespace: str, inventory: Inventory
+) -> ParsedCertificate | SecretFault:
+    if "/" in tls.secret_name:
+        return SecretFault("secret_foreign", f"{shown(tls.secret_name)} names a namespace")
+    text = _secret_text(namespace, tls.secret_name)
+    secret = inventory.secrets.get((namespace, tls.secret_name))
     if secret is None:
-        return "secret_missing", f"there is no {entry.secret}"
+        return SecretFault("secret_missing", f"there is no {text}")
     if secret.type != TLS_TYPE:
-        return "secret_invalid", f"{entry.secret} is of type {shown(secret.type)}, not {TLS_TYPE}"
+        what = f"{text} is of type {shown(secret.type)}, not {TLS_TYPE}"
+        return SecretFault("secret_invalid", what)
     certificate = parse_certificate(secret.data)
     if isinstance(certificate, CertificateFault):
-        return "secret_invalid", f"{entry.secret} is no usable certificate: {certificate.what}"
+        what = f"{text} is no usable certificate: {certificate.what}"
+        return SecretFault("secret_invalid", what)
     return certificate
 
 
+def _secret_text(namespace: str, name: str) -> str:
+    return f"Secret {namespace}/{shown(name)[1:-1]}"
+
+
 def _note_doubts(
-    entry: _Entry, certificate: ParsedCertificate, now: datetime, book: FindingBook
+    entry: TLSEntry, certificate: ParsedCertificate, now: datetime, book: FindingBook
 ) -> None:
-    name = f"the certificate in {entry.secret}"
+    name = f"the certificate in {_secret_text(entry.ref.namespace, entry.secret_name)}"
     if now > certificate.not_after:
         what = f"{name} expired at {_time(certificate.not_after)}"
         book.note(entry.ref, "certificate_expired", entry.field, what, _SERVED)
@@ -155,6 +197,21 @@ def _note_doubts(
         why = "it does not have the name" if certificate.names else "it has no subjectAltName"
         what = f"{name} does not cover {_listed(bare)}: {why}"
         book.note(entry.ref, "certificate_not_covering", entry.field, what, _SERVED)
+
+
+def _note_lost(
+    entry: TLSEntry,
+    certificate: ParsedCertificate,
+    owners: Mapping[str, TLSEntry],
+    book: FindingBook,
+) -> None:
+    for host in entry.hosts:
+        owner = owners[host]
+        if entry_of(owner).fingerprint != certificate.entry.fingerprint:
+            whose = f"{owner.where} of {owner.ref}"
+            what = f"host {host} already has another certificate, from {whose}"
+            served_by = "that certificate answers for the host"
+            book.note(entry.ref, "certificate_lost", entry.field, what, served_by)
 
 
 def _listed(hosts: list[str]) -> str:
