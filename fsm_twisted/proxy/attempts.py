@@ -9,7 +9,8 @@ from fsm_twisted.proxy.retry import FREE_ATTEMPTS, Failure, may_retry
 if TYPE_CHECKING:
     from fsm_twisted.balancing.budget import RetryBudget
     from fsm_twisted.message.fields import Fields
-    from fsm_twisted.proxy.runtime import EndpointState, UpstreamState
+    from fsm_twisted.proxy.endpoints import EndpointState
+    from fsm_twisted.proxy.runtime import UpstreamState
 
 
 class Attempts:

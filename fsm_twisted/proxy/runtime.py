@@ -9,72 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from twisted.logger import Logger
-
 from fsm_twisted.balancing.affinity import CookieAffinity, StickyCookie
-from fsm_twisted.balancing.health import HealthGroup
 from fsm_twisted.balancing.keys import make_key
-from fsm_twisted.balancing.load import EndpointLoad
 from fsm_twisted.balancing.selection import Balancer, make_balancer
 from fsm_twisted.message.authority import parse_authority
 from fsm_twisted.observe.access import pack_route
 from fsm_twisted.observe.cells import UpstreamCells
+from fsm_twisted.proxy.endpoints import Endpoints, EndpointState
 from fsm_twisted.routing.rewrite import compile_rewrite
-from fsm_twisted.routing.router import Router, build_router
+from fsm_twisted.routing.router import Router, renew_router
 from fsm_twisted.routing.server_name import ServerNames
-from fsm_twisted.snapshot.identity import Endpoint, ServicePortId, UpstreamId
-from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream
+from fsm_twisted.snapshot.changes import Changes, changes
+from fsm_twisted.snapshot.identity import UpstreamId
+from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream, VirtualHost
 from fsm_twisted.snapshot.policy import Affinity, HashSource, Timeouts
 
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
-    from fsm_twisted.proxy.upstream import UpstreamConnection
-
-_log = Logger()
 
 _FIELDS = frozenset({HashSource.HEADER, HashSource.COOKIE})
 
 _NO_TIMEOUTS = Timeouts()
 _NEVER = float("inf")
 REMEMBERED_HOSTS = 4096
-EndpointKey = tuple[ServicePortId, Endpoint]
-
-
-class EndpointState(EndpointLoad):
-    """
-    One endpoint of a Service port: its load, and its idle connections (the last one used first).
-
-    Shared by all upstreams that reach the same Service port.
-    """
-
-    __slots__ = ("_group", "ejections", "has_failed", "idle", "is_retired", "text")
-
-    def __init__(self, endpoint: Endpoint, group: HealthGroup[EndpointState]) -> None:
-        super().__init__(endpoint)
-        self._group = group
-        self.text = str(endpoint).encode("utf-8", "replace")
-        self.idle: list[UpstreamConnection] = []
-        self.is_retired = False
-        self.has_failed = False
-        self.ejections = 0
-
-    def failed(self, now: float) -> None:
-        """Note that it has not answered; *now* is in seconds on the sweep's clock."""
-        self.has_failed = True
-        if self._group.failed(self, now):
-            self.ejections += 1
-            _log.warn("endpoint {endpoint} is ejected", endpoint=str(self.endpoint))
-
-    def succeeded(self) -> None:
-        """Note that it has answered after a failure."""
-        self.has_failed = False
-        self._group.succeeded(self)
-
-    def retire(self) -> None:
-        """Leave the snapshot: idle connections close, busy ones close when they are done."""
-        self.is_retired = True
-        for connection in tuple(self.idle):
-            connection.close()
 
 
 class UpstreamState:
@@ -196,11 +153,23 @@ class Active:
 
     __slots__ = ("hosts", "router", "snapshot", "tls_hosts")
 
-    def __init__(self, snapshot: Snapshot, router: Router[BoundRoute]) -> None:
+    def __init__(
+        self, snapshot: Snapshot, router: Router[BoundRoute], tls_hosts: ServerNames[bool]
+    ) -> None:
         self.snapshot = snapshot
         self.router = router
+        self.tls_hosts = tls_hosts
         self.hosts: dict[bytes, tuple[bytes, bool]] = {}
-        self.tls_hosts: ServerNames[bool] = ServerNames(dict.fromkeys(snapshot.tls_hosts, True))
+
+    def renewed(self, snapshot: Snapshot, router: Router[BoundRoute]) -> Active:
+        """Return what serves *snapshot* by *router*, with the TLS hosts of *snapshot*."""
+        before, now = self.snapshot.tls_hosts, snapshot.tls_hosts
+        if before == now:
+            active = Active(snapshot, router, self.tls_hosts)
+            active.hosts = self.hosts  # how a Host field reads depends on nothing else
+            return active
+        more = dict.fromkeys(now - before, True)
+        return Active(snapshot, router, self.tls_hosts.renewed(more, before - now))
 
     def host_of(self, wire: bytes) -> tuple[bytes, bool]:
         """
@@ -225,6 +194,9 @@ class RunTime:
         affinity_key: Signs affinity cookies.
         body_limit_bytes: The limit of routes that set none.
         timeouts: Those of upstreams that set none.
+
+    Attributes:
+        active: What is served now.
     """
 
     def __init__(
@@ -237,51 +209,51 @@ class RunTime:
     ) -> None:
         self._draw = draw
         self._timeouts = timeouts
-        self._groups: dict[ServicePortId, HealthGroup[EndpointState]] = {}
         self._affinity = CookieAffinity(affinity_key)
         self._body_limit_bytes = body_limit_bytes
         self._upstreams: dict[UpstreamId, UpstreamState] = {}
-        self._endpoints: dict[EndpointKey, EndpointState] = {}
-        self._past_ejections = 0
+        self._endpoints = Endpoints()
+        self._hosts_of: dict[UpstreamId, set[str]] = {}
         self._past_overhead_seconds = 0.0
-        self.activate(EMPTY)
+        self.active = Active(EMPTY, Router({}, {}, None, None), ServerNames({}))
 
     def activate(self, snapshot: Snapshot) -> None:
-        """Serve *snapshot* from now on: one assignment, after everything has been made ready."""
-        endpoints: dict[EndpointKey, EndpointState] = {}
-        upstreams = {
-            key: self._upstream(upstream, endpoints)
-            for key, upstream in snapshot.upstreams.items()
-        }
+        """
+        Serve *snapshot* from now on: one assignment, after everything has been made ready.
 
-        def bind(route: Route) -> BoundRoute:
-            state = upstreams.get(route.upstream) if route.upstream is not None else None
-            return BoundRoute(route, state, self._body_limit_bytes)
+        What costs time is what has changed: hosts and upstreams that are the same objects as in
+        the snapshot before keep their tables and states.
+        """
+        active = self.active
+        stale = self._renew_upstreams(changes(active.snapshot.upstreams, snapshot.upstreams))
+        hosts = changes(active.snapshot.hosts, snapshot.hosts)
+        also = {each: snapshot.hosts[each] for each in stale if each in snapshot.hosts}
+        hosts = Changes({**hosts.changed, **also}, hosts.gone)
+        self._note_users(active.snapshot, hosts)
+        router = renew_router(active.router, hosts, snapshot.default, self._bind)
+        self.active = active.renewed(snapshot, router)
+        self._endpoints.settle()
 
-        self.active = Active(snapshot, build_router(snapshot, bind))
-        gone = self._endpoints.keys() - endpoints.keys()
-        retired = [self._endpoints[key] for key in gone]
-        self._past_ejections += sum(each.ejections for each in retired)
-        for deleted in self._upstreams.keys() - upstreams.keys():
-            self._past_overhead_seconds += self._upstreams[deleted].cells.overhead_seconds
-        self._upstreams, self._endpoints = upstreams, endpoints
-        self._regroup()
-        for state in retired:
-            state.retire()
+    def _bind(self, route: Route) -> BoundRoute:
+        state = self._upstreams.get(route.upstream) if route.upstream is not None else None
+        return BoundRoute(route, state, self._body_limit_bytes)
 
-    def _regroup(self) -> None:
-        members: dict[ServicePortId, list[EndpointState]] = {}
-        for (service_port, _), state in self._endpoints.items():
-            members.setdefault(service_port, []).append(state)
-        for service_port in self._groups.keys() - members.keys():
-            del self._groups[service_port]
-        for service_port, group in self._groups.items():
-            group.update(members[service_port])
+    def _note_users(self, before: Snapshot, hosts: Changes[str, VirtualHost]) -> None:
+        """Keep in mind which hosts have routes to which upstream."""
+        users = self._hosts_of
+        for pattern in (*hosts.gone, *hosts.changed):
+            for key in _upstreams_of(before.hosts.get(pattern)):
+                if key in users:
+                    users[key].discard(pattern)
+                    if not users[key]:
+                        del users[key]
+        for pattern, host in hosts.changed.items():
+            for key in _upstreams_of(host):
+                users.setdefault(key, set()).add(pattern)
 
     def readmit(self, now: float) -> None:
         """Let ejected endpoints whose time is over be picked again."""
-        for group in self._groups.values():
-            group.readmit(now)
+        self._endpoints.readmit(now)
 
     @property
     def upstreams(self) -> Mapping[UpstreamId, UpstreamState]:
@@ -291,12 +263,12 @@ class RunTime:
     @property
     def endpoints(self) -> tuple[EndpointState, ...]:
         """Every endpoint of the snapshot being served."""
-        return tuple(self._endpoints.values())
+        return tuple(self._endpoints)
 
     @property
     def ejections(self) -> int:
         """How often an endpoint has been left out since the start."""
-        return self._past_ejections + sum(each.ejections for each in self._endpoints.values())
+        return self._endpoints.ejections
 
     @property
     def overhead_seconds(self) -> float:
@@ -305,32 +277,34 @@ class RunTime:
             each.cells.overhead_seconds for each in self._upstreams.values()
         )
 
-    def _upstream(
-        self, upstream: Upstream, endpoints: dict[EndpointKey, EndpointState]
-    ) -> UpstreamState:
-        loads = [self._endpoint(upstream, each, endpoints) for each in upstream.endpoints]
-        state = self._upstreams.get(upstream.id)
-        if state is None or state.balancing != upstream.balancing:
-            state = self._new_state(upstream, state)
-            state.renew(upstream, loads)
-        elif state.upstream != upstream:
-            state.renew(upstream, loads)
-        return state
+    def _renew_upstreams(self, found: Changes[UpstreamId, Upstream]) -> set[str]:
+        """Take over what has changed; return the hosts whose routes need another state."""
+        stale: set[str] = set()
+        for key, upstream in found.changed.items():
+            old = self._upstreams.get(key)
+            if old is not None and old.upstream == upstream:
+                continue
+            loads = self._endpoints.hold(upstream)
+            if old is not None:
+                self._endpoints.release(old.upstream)
+            if old is None or old.balancing != upstream.balancing:
+                self._upstreams[key] = self._new_state(upstream, old)
+                stale |= self._hosts_of.get(key, set())
+            self._upstreams[key].renew(upstream, loads)
+        for key in found.gone:
+            gone = self._upstreams.pop(key)
+            self._endpoints.release(gone.upstream)
+            self._past_overhead_seconds += gone.cells.overhead_seconds
+            stale |= self._hosts_of.get(key, set())
+        return stale
 
     def _new_state(self, upstream: Upstream, old: UpstreamState | None) -> UpstreamState:
         cells = UpstreamCells() if old is None else old.cells
         return UpstreamState(upstream, self._draw, self._affinity, self._timeouts, cells)
 
-    def _endpoint(
-        self,
-        upstream: Upstream,
-        endpoint: Endpoint,
-        endpoints: dict[EndpointKey, EndpointState],
-    ) -> EndpointState:
-        key = (upstream.id.service_port, endpoint)
-        state = endpoints.get(key)
-        if state is None:
-            group = self._groups.setdefault(upstream.id.service_port, HealthGroup())
-            state = self._endpoints.get(key) or EndpointState(endpoint, group)
-            endpoints[key] = state
-        return state
+
+def _upstreams_of(host: VirtualHost | None) -> set[UpstreamId]:
+    if host is None:
+        return set()
+    routes = host.routes if host.default is None else (*host.routes, host.default)
+    return {route.upstream for route in routes if route.upstream is not None}

@@ -1,8 +1,8 @@
 """
 Which route a request takes: host, then path (design decision D7).
 
-Built once for each snapshot. What is found is whatever the caller binds a route to, so a request
-costs a few look-ups of bytes, flat in the number of hosts and paths, and hashes no object.
+Built once, then renewed host by host. What is found is whatever the caller binds a route to, so a
+request costs a few look-ups of bytes, flat in the number of hosts and paths, and hashes no object.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 import attrs
 
 from fsm_twisted.routing.paths import PathTable, as_sent
-from fsm_twisted.snapshot.model import Route, Snapshot
+from fsm_twisted.snapshot.changes import Changes
+from fsm_twisted.snapshot.model import Route, Snapshot, VirtualHost
 
 T = TypeVar("T")
 
@@ -77,16 +78,41 @@ def build_router(snapshot: Snapshot, bind: Callable[[Route], T]) -> Router[T]:
     *bind* is called once for each route and default, and gives what `Router.match` returns for
     it; it must not return None.
     """
-    exact: dict[bytes, PathTable[T]] = {}
-    wildcard: dict[bytes, PathTable[T]] = {}
-    hostless: PathTable[T] | None = None
-    for pattern, host in snapshot.hosts.items():
-        table = PathTable.build(host, bind)
-        if not pattern:
-            hostless = table
-        elif pattern.startswith("*."):
-            wildcard[as_sent(pattern[2:])] = table
-        else:
-            exact[as_sent(pattern)] = table
-    default = None if snapshot.default is None else bind(snapshot.default)
-    return Router(exact, wildcard, hostless, default)
+    empty: Router[T] = Router({}, {}, None, None)
+    return renew_router(empty, Changes(snapshot.hosts, ()), snapshot.default, bind)
+
+
+def renew_router(
+    router: Router[T],
+    hosts: Changes[str, VirtualHost],
+    default: Route | None,
+    bind: Callable[[Route], T],
+) -> Router[T]:
+    """
+    Make the tables after a change; *router* stays as it was, and tables of other hosts are shared.
+
+    Args:
+        router: The tables before.
+        hosts: By host pattern; those that are changed are bound anew.
+        default: The default backend of everything else, always bound anew.
+        bind: See `build_router`.
+    """
+    exact, wildcard, hostless = router.exact, router.wildcard, router.hostless
+    if hosts:
+        exact, wildcard = dict(exact), dict(wildcard)
+        for pattern in hosts.gone:
+            if not pattern:
+                hostless = None
+            elif pattern.startswith("*."):
+                del wildcard[as_sent(pattern[2:])]
+            else:
+                del exact[as_sent(pattern)]
+        for pattern, host in hosts.changed.items():
+            table = PathTable.build(host, bind)
+            if not pattern:
+                hostless = table
+            elif pattern.startswith("*."):
+                wildcard[as_sent(pattern[2:])] = table
+            else:
+                exact[as_sent(pattern)] = table
+    return Router(exact, wildcard, hostless, None if default is None else bind(default))

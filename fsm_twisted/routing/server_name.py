@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Generic, Self, TypeVar
 
 from fsm_twisted.routing.paths import as_sent
 
@@ -23,11 +23,26 @@ class ServerNames(Generic[T]):
         self._exact: dict[bytes, T] = {}
         # Keyed by the name behind "*.", which stands for exactly one label.
         self._wildcard: dict[bytes, T] = {}
+        self._put(entries)
+
+    def _put(self, entries: Mapping[str, T]) -> None:
         for pattern, entry in entries.items():
             if pattern.startswith("*."):
                 self._wildcard[as_sent(pattern[2:])] = entry
             else:
                 self._exact[as_sent(pattern)] = entry
+
+    def renewed(self, changed: Mapping[str, T], gone: Iterable[str]) -> Self:
+        """Return the entries after a change; *gone* are patterns that may be missing already."""
+        renewed = type(self)({})
+        renewed._exact, renewed._wildcard = dict(self._exact), dict(self._wildcard)
+        for pattern in gone:
+            if pattern.startswith("*."):
+                renewed._wildcard.pop(as_sent(pattern[2:]), None)
+            else:
+                renewed._exact.pop(as_sent(pattern), None)
+        renewed._put(changed)
+        return renewed
 
     def lookup(self, name: bytes) -> T | None:
         """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fsm_twisted.proxy.runtime import EndpointState, RunTime
+from fsm_twisted.proxy.endpoints import EndpointState
+from fsm_twisted.proxy.runtime import RunTime
 from fsm_twisted.snapshot.identity import Endpoint, IngressId, ServicePortId, UpstreamId
 from fsm_twisted.snapshot.model import Match, Route, Snapshot, Upstream, VirtualHost
 from fsm_twisted.snapshot.policy import Balancing

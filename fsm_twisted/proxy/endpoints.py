@@ -1,0 +1,136 @@
+"""Endpoints at run time: their load, health and idle connections, for as long as one is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from twisted.logger import Logger
+
+from fsm_twisted.balancing.health import HealthGroup
+from fsm_twisted.balancing.load import EndpointLoad
+from fsm_twisted.snapshot.identity import Endpoint, ServicePortId
+from fsm_twisted.snapshot.model import Upstream
+
+if TYPE_CHECKING:
+    from fsm_twisted.proxy.upstream import UpstreamConnection
+
+_log = Logger()
+
+
+class EndpointState(EndpointLoad):
+    """
+    One endpoint of a Service port: its load, and its idle connections (the last one used first).
+
+    Shared by all upstreams that reach the same Service port; ``users`` says how many those are.
+    """
+
+    __slots__ = ("ejections", "group", "has_failed", "idle", "is_retired", "text", "users")
+
+    def __init__(self, endpoint: Endpoint, group: Group) -> None:
+        super().__init__(endpoint)
+        self.group = group
+        self.text = str(endpoint).encode("utf-8", "replace")
+        self.idle: list[UpstreamConnection] = []
+        self.is_retired = False
+        self.has_failed = False
+        self.ejections = 0
+        self.users = 0
+
+    def failed(self, now: float) -> None:
+        """Note that it has not answered; *now* is in seconds on the sweep's clock."""
+        self.has_failed = True
+        if self.group.health.failed(self, now):
+            self.ejections += 1
+            _log.warn("endpoint {endpoint} is ejected", endpoint=str(self.endpoint))
+
+    def succeeded(self) -> None:
+        """Note that it has answered after a failure."""
+        self.has_failed = False
+        self.group.health.succeeded(self)
+
+    def retire(self) -> None:
+        """Leave the snapshot: idle connections close, busy ones close when they are done."""
+        self.is_retired = True
+        for connection in tuple(self.idle):
+            connection.close()
+
+
+class Group:
+    """The endpoints of one Service port, and what is known of their health."""
+
+    __slots__ = ("health", "members")
+
+    def __init__(self) -> None:
+        self.members: dict[Endpoint, EndpointState] = {}
+        self.health: HealthGroup[EndpointState] = HealthGroup()
+
+
+class Endpoints:
+    """
+    Every endpoint that an upstream names, once for each Service port.
+
+    A change is a few calls of `hold` and `release`, in any order, and then one of `settle`.
+    """
+
+    def __init__(self) -> None:
+        self._groups: dict[ServicePortId, Group] = {}
+        self._touched: set[ServicePortId] = set()
+        self._past_ejections = 0
+
+    def hold(self, upstream: Upstream) -> list[EndpointState]:
+        """Return the states of the endpoints that *upstream* names, until it releases them."""
+        if not upstream.endpoints:
+            return []
+        key = upstream.id.service_port
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group()
+        self._touched.add(key)
+        return [_held(group, endpoint) for endpoint in upstream.endpoints]
+
+    def release(self, upstream: Upstream) -> None:
+        """Take back what `hold` has given for *upstream*."""
+        if upstream.endpoints:
+            key = upstream.id.service_port
+            self._touched.add(key)
+            for endpoint in upstream.endpoints:
+                self._groups[key].members[endpoint].users -= 1
+
+    def settle(self) -> None:
+        """Retire the endpoints that nobody names any more."""
+        touched, self._touched = self._touched, set()
+        for key in touched:
+            group = self._groups[key]
+            gone = [each for each in group.members.values() if not each.users]
+            for state in gone:
+                del group.members[state.endpoint]
+                self._past_ejections += state.ejections
+            group.health.update(group.members.values())
+            if not group.members:
+                del self._groups[key]
+            for state in gone:
+                state.retire()
+
+    def readmit(self, now: float) -> None:
+        """Let ejected endpoints whose time is over be picked again."""
+        for group in self._groups.values():
+            group.health.readmit(now)
+
+    def __iter__(self) -> Iterator[EndpointState]:
+        """Go through all of them."""
+        for group in self._groups.values():
+            yield from group.members.values()
+
+    @property
+    def ejections(self) -> int:
+        """How often an endpoint has been left out since the start."""
+        return self._past_ejections + sum(each.ejections for each in self)
+
+
+def _held(group: Group, endpoint: Endpoint) -> EndpointState:
+    state = group.members.get(endpoint)
+    if state is None:
+        state = group.members[endpoint] = EndpointState(endpoint, group)
+    state.users += 1
+    return state
