@@ -22,6 +22,7 @@ from fsm_twisted.http1.syntax import (
     mend_fields,
     split_fields,
 )
+from fsm_twisted.message.fields import Fields
 from fsm_twisted.message.framing import Chunked, Framing, NoBody, Sized, UntilClose
 
 BodyFault = Callable[[str], Exception]
@@ -57,6 +58,10 @@ class BodyReader(Protocol):
     def rest(self) -> bytes:
         """What came after the end of the body."""
 
+    @property
+    def trailers(self) -> Fields:
+        """What followed the body, once it is done: checked as field lines, not for meaning."""
+
     def feed(self, data: bytes) -> bytes:
         """
         Take the next bytes and return the payload in them, possibly none.
@@ -73,6 +78,8 @@ class SizedReader:
     """A body of a known length; data that lies wholly inside is returned as the same object."""
 
     __slots__ = ("_left", "done", "rest")
+
+    trailers: Fields = ()
 
     def __init__(self, length: int) -> None:
         self._left = length
@@ -105,6 +112,8 @@ class CloseReader:
 
     __slots__ = ("_left", "_limit", "done", "rest")
 
+    trailers: Fields = ()
+
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
         self._left = limit or 0
@@ -133,7 +142,7 @@ class ChunkedReader:
     A body in chunks (RFC 9112 section 7.1).
 
     Sizes have 1 to 16 hexadecimal digits and stay below 2**63; there is no whitespace around
-    them. Extensions and trailers are checked and dropped.
+    them. Extensions are checked and dropped, trailers are checked.
     """
 
     __slots__ = (
@@ -149,6 +158,7 @@ class ChunkedReader:
         "_trailers",
         "done",
         "rest",
+        "trailers",
     )
 
     def __init__(self, limit: int | None, fault: BodyFault, limits: HeadLimits) -> None:
@@ -162,6 +172,7 @@ class ChunkedReader:
         self._line = _FIRST
         self._part = _FIRST_PART
         self._trailers: LineScan | None = None
+        self.trailers: Fields = ()
         self.done = False
         self.rest = b""
 
@@ -249,8 +260,10 @@ class ChunkedReader:
             return
         # split_fields wants an empty line after a line; there may be no line before it.
         block = b"\r\n" + bytes(gathered[:end])
-        if any(not name for name, _ in split_fields(block, 2, self._limits, self._trailer_fault)):
-            mend_fields(block, 2, self._trailer_fault)
+        fields = split_fields(block, 2, self._limits, self._trailer_fault)
+        if any(not name for name, _ in fields):
+            fields = mend_fields(block, 2, self._trailer_fault)
+        self.trailers = tuple(fields)
         self.rest = bytes(gathered[end:])
         self.done = True
         self._trailers = None

@@ -87,6 +87,20 @@ def write_chunk(payload: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else b""
 
 
+def write_last_chunk(trailers: Fields) -> bytes:
+    """
+    End a chunked body, with trailers.
+
+    Raises:
+        ValueError: A trailer would not read back the same, or is a field of this hop.
+    """
+    if not trailers:
+        return LAST_CHUNK
+    for name, value in trailers:
+        _check_field(name, value, REQUEST_NAMES)
+    return b"0\r\n%b\r\n" % b"".join([b"%b: %b\r\n" % field for field in trailers])
+
+
 def _framing_line(framing: Framing, declared: int | None = None) -> tuple[bytes, ...]:
     """Return the one line that says where the body ends, or none."""
     match framing:

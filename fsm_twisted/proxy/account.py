@@ -8,9 +8,10 @@ from fsm_twisted.proxy.attempts import Attempts
 
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
-    from fsm_twisted.proxy.downstream import Downstream
+    from fsm_twisted.proxy.endpoints import EndpointState
     from fsm_twisted.proxy.plane import DataPlane
-    from fsm_twisted.proxy.runtime import BoundRoute, EndpointState, UpstreamState
+    from fsm_twisted.proxy.runtime import BoundRoute, UpstreamState
+    from fsm_twisted.proxy.sides import ClientSide
 
 
 class Account:
@@ -21,10 +22,11 @@ class Account:
     of the class.
 
     Attributes:
-        downstream: The client's connection.
+        downstream: The client's side.
         plane: What all connections share.
         state: The upstream that the request has been routed to.
         bound: Its route, for the access log.
+        minor: The version of the request: 0 or 1 of HTTP/1.x, `HTTP2` for HTTP/2.
         begun: When its head was read, on the plane's clock.
         sent: When it was last sent to an endpoint; 0 if it has not been.
         status: Of the answer, once that has begun.
@@ -34,10 +36,11 @@ class Account:
         cut_reason: Why the answer is not whole.
     """
 
-    downstream: Downstream
+    downstream: ClientSide
     plane: DataPlane
     state: UpstreamState
     bound: BoundRoute | None = None
+    minor = 1
     begun: float
     sent = 0.0
     status = bytes_in = bytes_out = head_bytes_out = 0
@@ -62,6 +65,11 @@ class Account:
         if self._attempts is not None:
             return self._attempts.tries, self._attempts.text
         return (0, b"") if self._endpoint is None else (1, self._endpoint.text)
+
+    def note_output(self, size: int) -> None:
+        """Count *size* bytes of the answer that go to the client."""
+        self.bytes_out += size
+        self.state.cells.bytes_out += size
 
     def note_failure(self) -> None:
         """Hold it against the endpoint that it has not answered as it should."""

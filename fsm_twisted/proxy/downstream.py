@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING
 
 from fsm_twisted.http1.errors import RequestError
 from fsm_twisted.http1.grammar import parse_request_head
-from fsm_twisted.http1.reader import HeadReader
+from fsm_twisted.http1.reader import BodyReader, HeadReader, body_reader
 from fsm_twisted.http1.usual import usual_request
+from fsm_twisted.http1.writer import write_response_head
 from fsm_twisted.message.authority import AuthorityError
 from fsm_twisted.message.framing import is_empty
-from fsm_twisted.net.descriptor import Descriptor
 from fsm_twisted.proxy.admission import LocalReply, admit
 from fsm_twisted.proxy.client import Claims, Peer, claims_of_trusted, claims_of_untrusted
-from fsm_twisted.proxy.exchange import Exchange
+from fsm_twisted.proxy.http1_exchange import Http1Exchange
+from fsm_twisted.proxy.http1_output import Http1Output
 from fsm_twisted.proxy.record import Asked, note_of_peer
-from fsm_twisted.proxy.replies import reply_bytes
-from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
+from fsm_twisted.snapshot.reasons import REPLIES
 
 if TYPE_CHECKING:
-    from fsm_twisted.message.heads import RequestHead
+    from fsm_twisted.message.heads import RequestHead, ResponseHead
+    from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.plane import DataPlane
     from fsm_twisted.proxy.tunnel import Tunnel
 
@@ -30,15 +31,16 @@ MOST_LINGER_SECONDS = 30.0
 LINGER_BYTES = 16 * 1024 * 1024
 
 
-class Downstream(Descriptor):
+class Downstream(Http1Output):
     """
-    A client connection.
+    A client's HTTP/1 connection, which is the client's side of its exchanges (`sides`).
 
     It is reading a head, or has an exchange, or is a tunnel, or lingers: we have ended our output
     and discard input until the client has seen it (RFC 9112 section 9.6).
     """
 
     __slots__ = (
+        "_body",
         "_ends_after_reply",
         "_heads",
         "_input",
@@ -48,22 +50,15 @@ class Downstream(Descriptor):
         "_linger_end",
         "_lingered_bytes",
         "_lingers",
-        "asked",
-        "exchange",
-        "note",
         "peer",
-        "plane",
         "tunnel",
     )
 
     def __init__(self, plane: DataPlane, peer: Peer) -> None:
-        super().__init__(plane.loop)
-        self.plane = plane
+        super().__init__(plane, plane.loop)
         self.peer = peer
-        self.exchange: Exchange | None = None
         self.tunnel: Tunnel | None = None
-        self.asked: Asked | None = None
-        self.note = b""
+        self._body: BodyReader | None = None  # of the request being served, while incomplete
         self._heads = HeadReader(plane.options.limits)
         self._input = b""
         self._input_has_ended = False
@@ -94,10 +89,10 @@ class Downstream(Descriptor):
         """Hand the bytes to whom they belong: body, tunnel, or the next head."""
         exchange = self.exchange
         if exchange is not None:
-            if exchange.request_body is not None:
-                exchange.request_data(data)
+            if self._body is not None:
+                self._take_body(exchange, self._body, data)
             else:
-                self.hold(data)
+                self._hold(data)
         elif self.tunnel is not None:
             self.tunnel.data(self, data)
         elif self._lingers:
@@ -141,13 +136,32 @@ class Downstream(Descriptor):
         self.deadline = _NEVER
         make_key = bound.usual.key_of
         key = b"" if make_key is None else make_key(self.peer.address, target, ())
-        self.exchange = exchange = Exchange(self, bound.usual, method, head, key)
+        self.exchange = exchange = Http1Exchange(self, bound.usual, method, head, key)
         if plane.access is not None:
             exchange.bound, exchange.bytes_in = bound, len(data)
         exchange.attempt()
         return True
 
-    def hold(self, data: bytes) -> None:
+    def _take_body(self, exchange: Exchange, body: BodyReader, data: bytes) -> None:
+        """Hand on what has come of the request's body."""
+        exchange.bytes_in += len(data)
+        try:
+            payload = body.feed(data)
+        except RequestError as error:
+            exchange.answer(error.reason)
+            return
+        if not body.done:
+            self.deadline = self.plane.seconds() + self.plane.options.body_seconds
+            exchange.request_data(payload, ended=False)
+            return
+        self._body = None
+        if not self.has_output:
+            self.deadline = _NEVER
+        if body.rest:
+            self._hold(body.rest)
+        exchange.request_data(payload, ended=True)
+
+    def _hold(self, data: bytes) -> None:
         """Keep input of a later request until this one is answered."""
         self._input += data
         if len(self._input) > WAITING_BYTES:
@@ -192,30 +206,33 @@ class Downstream(Descriptor):
         claims = self._claims(head)
         decision = admit(head, plane.runtime.active, plane.options, is_secure=claims.is_secure)
         if isinstance(decision, LocalReply):
-            ends = not head.persistent or not is_empty(head.framing)
             self.asked = Asked(head, claims, decision.bound, size)
-            self.reply(
-                decision.reason,
-                decision.fields,
-                method=head.method,
-                minor=head.minor,
-                ends=ends,
-            )
+            self.reply(decision.reason, decision.fields, ends=not is_empty(head.framing))
             return
-        try:
-            exchange = Exchange.of_head(self, decision, claims)
-        except RequestError as error:  # the body is over its limit, and says so
-            self.asked = Asked(head, claims, decision.bound, size)
-            self.reply(error.reason, method=head.method, ends=True)
-            return
+        body = None
+        if not is_empty(head.framing):
+            limit = decision.bound.body_limit_bytes
+            try:
+                body = body_reader(head.framing, limit=limit, limits=plane.options.limits)
+            except RequestError as error:  # it is over its limit, and says so
+                self.asked = Asked(head, claims, decision.bound, size)
+                self.reply(error.reason, ends=True)
+                return
+        self._start(Http1Exchange.of_head(self, decision, claims), body, size)
+
+    def _start(self, exchange: Exchange, body: BodyReader | None, size: int) -> None:
+        """Send a request on its way, with what of its body has arrived with the head."""
         self.exchange = exchange
         exchange.bytes_in = size
-        if exchange.request_body is not None:
+        self.deadline = _NEVER
+        if body is not None:
+            self._body = body
+            self.deadline = self.plane.seconds() + self.plane.options.body_seconds
             data, self._input = self._input, b""
-            exchange.start(data)
-        else:
-            self.deadline = _NEVER
-            exchange.start(b"")
+            if data:
+                self._take_body(exchange, body, data)
+        if self.exchange is exchange:
+            exchange.attempt()
 
     def _claims(self, head: RequestHead) -> Claims:
         plane = self.plane
@@ -225,11 +242,14 @@ class Downstream(Descriptor):
             return claims_of_trusted(self.peer, head, identity, trusted)
         return claims_of_untrusted(self.peer, head, identity)
 
-    def begin_tunnel(self) -> None:
-        """Pass on what the client has sent behind its upgrade, and read on."""
+    def begin_tunnel(self, head: ResponseHead, data: bytes) -> None:
+        """Tell the client; pass on what it has sent behind its upgrade, and read on."""
         tunnel = self.tunnel
-        data, self._input = self._input, b""
         if tunnel is not None:
+            first = write_response_head(head, b"")
+            tunnel.begun(len(first), len(data))
+            self.write(first + data)
+            data, self._input = self._input, b""
             if data:
                 tunnel.data(self, data)
             if self._input_has_ended:
@@ -241,7 +261,8 @@ class Downstream(Descriptor):
         """Learn that the client sends no more; it may still wait for its answer."""
         self._input_has_ended = True
         if self.exchange is not None:
-            self.exchange.request_ended()
+            if self._body is not None:
+                self.abort()  # in the middle of it, nothing can be made of that
         elif self.tunnel is not None:
             self.tunnel.input_ended(self)
         elif self._lingers or not self.has_output:
@@ -249,41 +270,12 @@ class Downstream(Descriptor):
         else:
             self.finish()
 
-    # Output
-
-    def reply(
-        self,
-        reason: ReplyReason,
-        fields: bytes = b"",
-        *,
-        method: bytes = b"",
-        minor: int = 1,
-        ends: bool,
-    ) -> None:
-        """
-        Answer ourselves, and close afterwards if the input cannot be trusted any more.
-
-        Args:
-            reason: Status, text and code.
-            fields: Further field lines, each ending in CRLF.
-            method: The request's method, when it could be read.
-            minor: Its version, 0 or 1 of HTTP/1.x.
-            ends: Whether this is the last answer of the connection.
-        """
-        plane = self.plane
-        plane.count_reply(reason)
-        ends = ends or plane.is_draining
-        fields = plane.date_field + fields + connection_field(minor, ends=ends)
-        answer = reply_bytes(reason, fields, with_body=method != b"HEAD")
-        self.write(answer)
-        if plane.access is not None:
-            plane.access.replied(self, reason, answer)
-        self.asked = None
-        self.exchange_ended(ends=ends)
+    # Between requests
 
     def exchange_ended(self, *, ends: bool) -> None:
         """Go on to the next request, or end the connection."""
-        self.exchange = None
+        self.exchange = self._body = None
+        ends, self._ends = ends or self._ends, False
         if ends or self._is_over():
             self._end()
             return
@@ -347,7 +339,7 @@ class Downstream(Descriptor):
 
     def output_drained(self) -> None:
         """Stop the clock that ran while output waited; serve what waited for room."""
-        if self.exchange is not None and self.exchange.request_body is None:
+        if self.exchange is not None and self._body is None:
             self.deadline = _NEVER
         elif self.exchange is None and self.tunnel is None and not self._lingers:
             self.deadline = self.plane.seconds() + self.plane.options.idle_seconds
@@ -375,9 +367,16 @@ class Downstream(Descriptor):
         if self.is_idle and not self._lingers and not self.has_output:
             self.close()
 
+    def cut(self, code: str) -> None:
+        """Abort, for the reason *code*, whatever is under way."""
+        if self.exchange is not None:
+            self.exchange.cut(code)
+        self.abort()
+
     def closed(self) -> None:
         """Tell whoever is on the other side, once."""
         self.plane.sweep.discard(self)
+        self._body = None
         exchange, self.exchange = self.exchange, None
         tunnel, self.tunnel = self.tunnel, None
         if exchange is not None:
@@ -385,13 +384,6 @@ class Downstream(Descriptor):
         if tunnel is not None:
             tunnel.closed(self)
         self.plane.forget(self)
-
-
-def connection_field(minor: int, *, ends: bool) -> bytes:
-    """Return our Connection field: close, or keep-alive for HTTP/1.0, or nothing."""
-    if ends:
-        return b"Connection: close\r\n"
-    return b"" if minor else b"Connection: keep-alive\r\n"
 
 
 _NEVER = float("inf")

@@ -1,20 +1,17 @@
 """
 One exchange: a request and its response, with retries, on our side of both connections.
 
-The straight road is two reads and two writes. The exchange ends exactly once, in whatever order
-the two connections end.
+It knows its two sides by `proxy.sides` only, so each may speak its own version of HTTP. It ends
+exactly once, in whatever order the two connections end.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from fsm_twisted.http1.errors import RequestError
-from fsm_twisted.http1.usual import usual_answer
 from fsm_twisted.http1.writer import write_request_head
-from fsm_twisted.message.framing import is_empty
+from fsm_twisted.message.framing import CHUNKED, is_empty
 from fsm_twisted.proxy.account import Account
-from fsm_twisted.proxy.replies import SERVER
 from fsm_twisted.proxy.request_body import RequestBody
 from fsm_twisted.proxy.response import Response
 from fsm_twisted.proxy.retry import IDEMPOTENT, Failure
@@ -22,11 +19,12 @@ from fsm_twisted.proxy.upstream import UpstreamConnection
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
 if TYPE_CHECKING:
+    from fsm_twisted.message.fields import Fields
     from fsm_twisted.message.heads import RequestHead
     from fsm_twisted.proxy.admission import Admitted
     from fsm_twisted.proxy.client import Claims
-    from fsm_twisted.proxy.downstream import Downstream
     from fsm_twisted.proxy.runtime import UpstreamState
+    from fsm_twisted.proxy.sides import ClientSide, EndpointSide
 
 
 class Exchange(Account):
@@ -34,32 +32,33 @@ class Exchange(Account):
     What goes on between one request of a client and the endpoint that answers it.
 
     Args:
-        downstream: The client's connection.
+        downstream: The client's side.
         state: The upstream that the request has been routed to.
         method: The request's method.
-        head: The request's head as the endpoint will get it.
+        head: The request's head as an HTTP/1 endpoint will get it.
         key: What the balancer hashes, empty where it hashes nothing.
 
     Attributes:
-        request_body: The reader of the request's body while it is incomplete, else None.
-        is_usual: The request is persistent HTTP/1.1 without body, upgrade, or cookie of ours.
+        body: What is kept of the request's body, None when it has none.
+        is_usual: The request has no body, no upgrade and no cookie of ours, and the client
+            awaits nothing special.
     """
 
     # What the usual request is; `of_head` says otherwise where it must.
     head: RequestHead | None = None
-    minor = 1
+    admitted: Admitted | None = None
+    claims: Claims | None = None
     persistent = True
     is_usual = True
-    request_body: RequestBody | None = None
-    upstream: UpstreamConnection | None = None
-    _body: RequestBody | None = None
+    body: RequestBody | None = None
+    upstream: EndpointSide | None = None
     _is_secure = False
     _response: Response | None = None
     _failure = REPLIES["no_endpoints"]
 
     def __init__(
         self,
-        downstream: Downstream,
+        downstream: ClientSide,
         state: UpstreamState,
         method: bytes,
         head: bytes,
@@ -75,13 +74,8 @@ class Exchange(Account):
         self._key = key
 
     @classmethod
-    def of_head(cls, downstream: Downstream, admitted: Admitted, claims: Claims) -> Self:
-        """
-        Make the exchange of any request.
-
-        Raises:
-            RequestError: The body is over its limit, as its framing says.
-        """
+    def of_head(cls, downstream: ClientSide, admitted: Admitted, claims: Claims) -> Self:
+        """Make the exchange of any request."""
         head, state = admitted.head, admitted.upstream
         sent = write_request_head(
             head, claims.fields, target=admitted.target, host=head.authority.wire
@@ -90,26 +84,20 @@ class Exchange(Account):
         key = b"" if make_key is None else make_key(claims.address, head.target.wire, head.fields)
         self = cls(downstream, state, head.method, sent, key)
         self.head = head
-        self.minor = head.minor
-        self.persistent = head.persistent
+        self.admitted, self.claims = admitted, claims
+        self.minor, self.persistent = head.minor, head.persistent
         self.is_usual = False
         self.bound = admitted.bound
         self._is_secure = claims.is_secure
         self._fields = head.fields
         if not is_empty(head.framing):
-            limit = admitted.bound.body_limit_bytes
-            body = RequestBody(head.framing, limit, self.plane.options.limits)
-            self._body = self.request_body = body
+            self.body = RequestBody(is_chunked=head.framing is CHUNKED)
         return self
 
-    def start(self, data: bytes) -> None:
-        """Send the request on its way; *data* is what of its body has arrived with the head."""
-        if self.request_body is not None:
-            self.downstream.deadline = self.plane.seconds() + self.plane.options.body_seconds
-            if data:
-                self.request_data(data)
-        if self.downstream.exchange is self:
-            self.attempt()
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether more of the request's body is to come from the client."""
+        return self.body is not None and not self.body.is_whole
 
     # The way to an endpoint
 
@@ -121,7 +109,7 @@ class Exchange(Account):
         else:
             endpoint = self.attempts.next()
         if endpoint is None:
-            self._answer(self._failure)
+            self.answer(self._failure)
             return
         endpoint.in_flight += 1
         idle = endpoint.idle
@@ -132,10 +120,11 @@ class Exchange(Account):
             if may_be_stale or upstream.is_alive():
                 upstream.exchange = self
                 self.upstream = upstream
-                self._send(upstream)
+                self.connected(upstream)
                 return
             upstream.close()
-        self.upstream = upstream = UpstreamConnection(self.plane, endpoint, self)
+        upstream = UpstreamConnection(self.plane, endpoint, self)
+        self.upstream = upstream
         upstream.connect(state.connect_seconds)
 
     def affinity_field(self) -> bytes:
@@ -144,24 +133,18 @@ class Exchange(Account):
             return b""
         return self.state.cookie_field(self.upstream.endpoint, is_secure=self._is_secure)
 
-    def connected(self, upstream: UpstreamConnection) -> None:
+    def connected(self, upstream: EndpointSide) -> None:
         """Send what has been waiting for the connection."""
-        self._send(upstream)
-
-    def _send(self, upstream: UpstreamConnection) -> None:
-        body = self._body
+        body = self.body
         self.sent = now = self.plane.seconds()
         if body is None:
             upstream.deadline = now + self.state.read_seconds
-            upstream.write(self.head_bytes)
-            self.state.cells.bytes_in += len(self.head_bytes)
+            self.state.cells.bytes_in += upstream.send_request(self)
             return
-        data = b"".join((self.head_bytes, *(body.kept or ())))
-        upstream.write(data)
-        self.state.cells.bytes_in += len(data)
+        self.state.cells.bytes_in += upstream.send_request(self)
         body.sent()
         self.expect_answer()
-        if self.request_body is not None:
+        if not body.is_whole:
             upstream.register_producer(self.downstream)
             self.downstream.resumeProducing()
 
@@ -173,115 +156,69 @@ class Exchange(Account):
         now = self.plane.seconds()
         if upstream.has_output:
             upstream.deadline = now + self.state.send_seconds
-        elif self.request_body is None or self._response is not None:
+        elif self._response is not None or not self.is_incomplete:
             upstream.deadline = now + self.state.read_seconds
         else:
             upstream.deadline = _NEVER  # it is waiting for the client, whose time is limited
 
-    # The request's body
+    # The client's side
 
-    def request_data(self, data: bytes) -> None:
-        """Take body bytes from the client."""
-        self.bytes_in += len(data)
-        body, upstream = self.request_body, self.upstream
-        assert body is not None  # noqa: S101  the downstream asks only while it is incomplete
-        try:
-            payload = body.take(data)
-        except RequestError as error:
-            self._answer(error.reason)
-            return
-        if body.done:
-            self._request_complete(body.rest)
-        else:
-            self.downstream.deadline = self.plane.seconds() + self.plane.options.body_seconds
+    def request_data(self, payload: bytes, *, ended: bool, trailers: Fields = ()) -> None:
+        """
+        Take more of the request's body, while it is incomplete.
+
+        Args:
+            payload: Perhaps empty.
+            ended: Whether this is the last of it.
+            trailers: What follows the body, for an endpoint that can be told.
+        """
+        body, upstream = self.body, self.upstream
+        assert body is not None  # noqa: S101  it is incomplete
+        body.take(payload, ended=ended, trailers=trailers)
+        if ended and upstream is not None:
+            upstream.unregister_producer()
         if upstream is not None and not upstream.is_connecting:
-            if payload:
-                upstream.write(payload)
-                self.state.cells.bytes_in += len(payload)
+            if payload or ended:
+                sent = upstream.send_body(payload, ended=ended, trailers=trailers)
+                self.state.cells.bytes_in += sent
                 body.sent()
             self.expect_answer()
         elif body.is_enough:
             self.downstream.pauseProducing()
 
-    def _request_complete(self, rest: bytes) -> None:
-        self.request_body = None
-        downstream = self.downstream
-        if not downstream.has_output:
-            downstream.deadline = _NEVER
-        if self.upstream is not None:
-            self.upstream.unregister_producer()
-        if rest:
-            downstream.hold(rest)
-
-    def request_ended(self) -> None:
-        """The client sends no more: in the middle of its body, nothing can be made of that."""
-        if self.request_body is not None:
-            self.downstream.abort()
-
     def request_timed_out(self) -> None:
         """The client sends, or takes, nothing any more."""
-        if self.request_body is not None and self._response is None:
-            self._answer(REPLIES["request_timeout"])
+        if self.is_incomplete and self._response is None:
+            self.answer(REPLIES["request_timeout"])
         else:
             self.downstream.abort()
 
     def client_gone(self) -> None:
-        """The client's connection is closed: leave no work to the endpoint."""
-        self.request_body = None
+        """The client waits no more: leave no work to the endpoint."""
         self._leave_upstream()
         if self.plane.access is not None:
             self.plane.access.cut(self)
 
-    # The response
+    # The endpoint's side
 
-    def response_data(self, data: bytes) -> None:
-        """Take bytes from the endpoint."""
-        response = self._response
-        if response is None:
-            if self.is_usual and self._pass_usual(data):
-                return
-            if self._body is not None:
-                self._body.forget()
-            self._response = response = Response(self)
-        response.data(data)
+    def pass_usual(self, data: bytes) -> bool:
+        """
+        Take the straight road with one usual answer, whole in one read; else False.
 
-    def _pass_usual(self, data: bytes) -> bool:
-        """Take the straight road with one usual answer, whole in one read; else False."""
-        plane, upstream = self.plane, self.upstream
-        if upstream is None or upstream.has_output or plane.is_draining:
-            return False
-        answer = usual_answer(data, plane.options.limits, SERVER, plane.date_field)
-        if answer is None:
-            return False
-        endpoint, cells = upstream.endpoint, self.state.cells
-        endpoint.in_flight -= 1
-        if endpoint.has_failed:
-            endpoint.succeeded()
-        self.upstream = None
-        cells.bytes_out += len(answer)
-        self.downstream.write(answer)
-        now = plane.seconds()
-        cells.observe(self.method, data[_STATUS_CLASS] - _ZERO, now - self.begun, now - self.sent)
-        if plane.access is not None:
-            plane.access.usual(self, data, len(answer), now)
-        upstream.release(now)
-        self.downstream.usual_ended(now)
-        return True
+        Args:
+            data: The first bytes that an HTTP/1 endpoint has sent in answer to a usual request.
+        """
+        del data
+        return False
 
-    def send_answer(self, data: bytes) -> None:
-        """Send bytes of the answer to the client."""
-        self.bytes_out += len(data)
-        self.state.cells.bytes_out += len(data)
-        self.downstream.write(data)
+    def respond(self) -> Response:
+        """Begin the answer that the endpoint is sending; nothing is asked again from now on."""
+        if self.body is not None:
+            self.body.forget()
+        self._response = response = Response(self)
+        return response
 
-    def response_ended(self) -> None:
-        """The endpoint sends no more."""
-        if self._response is None:
-            self._closed_before_answer()
-        else:
-            self._response.ended()
-
-    def upstream_gone(self, upstream: UpstreamConnection) -> None:
+    def upstream_gone(self, upstream: EndpointSide) -> None:
         """The endpoint's connection is lost."""
         if upstream is not self.upstream:
             return
@@ -289,11 +226,12 @@ class Exchange(Account):
             self._failure = REPLIES["connect_failed"]
             self._try_again(Failure.NOT_CONNECTED)
         elif self._response is None:
-            self._closed_before_answer()
+            self.closed_before_answer()
         else:
             self._response.lost()
 
-    def _closed_before_answer(self) -> None:
+    def closed_before_answer(self) -> None:
+        """The endpoint has ended its output, and not a byte of an answer has come."""
         upstream = self.upstream
         assert upstream is not None  # noqa: S101  it has just told us
         self._failure = REPLIES["upstream_closed"]
@@ -307,20 +245,20 @@ class Exchange(Account):
             self._try_again(Failure.NOT_CONNECTED)
         elif self._response is None or not self._response.has_begun:
             self.note_failure()
-            self._answer(REPLIES["upstream_timeout"])
+            self.answer(REPLIES["upstream_timeout"])
         else:
             self.cut("upstream_timeout")
 
-    def overloaded(self, upstream: UpstreamConnection) -> None:
+    def overloaded(self, upstream: EndpointSide) -> None:
         """The process has no descriptor left for a connection."""
         if upstream is self.upstream:
-            self._answer(REPLIES["overloaded"])
+            self.answer(REPLIES["overloaded"])
 
     def _try_again(self, failure: Failure) -> None:
         if failure is not Failure.REUSED_CLOSED:
             self.note_failure()
         self._leave_upstream()
-        body = self._body
+        body = self.body
         if self.attempts.may_go_on(
             failure,
             self.method,
@@ -330,7 +268,7 @@ class Exchange(Account):
         ):
             self.attempt()
         else:
-            self._answer(self._failure)
+            self.answer(self._failure)
 
     # The end
 
@@ -341,34 +279,29 @@ class Exchange(Account):
             upstream.unregister_producer()
             upstream.discard()
 
-    def _answer(self, reason: ReplyReason) -> None:
+    def answer(self, reason: ReplyReason) -> None:
         """End with a reply of our own, or without a word if an answer has begun."""
-        downstream = self.downstream
-        incomplete = self.request_body is not None
-        self.request_body = None
+        incomplete = self.is_incomplete
         self._leave_upstream()
         if self._response is not None and self._response.has_begun:
             self.cut(reason.code)
             return
         seconds = self.plane.seconds() - self.begun
         self.state.cells.count(self.method, reason.status // 100, seconds)
-        downstream.reply(
-            reason, method=self.method, minor=self.minor, ends=incomplete or not self.persistent
-        )
+        self.downstream.reply(reason, ends=incomplete)
 
     def fail(self) -> None:
         """End because the endpoint's answer is not valid."""
         self.note_failure()
-        self._answer(REPLIES["upstream_invalid"])
+        self.answer(REPLIES["upstream_invalid"])
 
-    def finish(self, status_class: int, *, is_reusable: bool, ends: bool) -> None:
+    def finish(self, status_class: int, *, is_reusable: bool) -> None:
         """
         End well.
 
         Args:
             status_class: First digit of the answer's status.
             is_reusable: The endpoint's connection is clean and may serve others.
-            ends: The client has been told that the connection closes.
         """
         upstream, self.upstream = self.upstream, None
         assert upstream is not None  # noqa: S101  its answer has just been read
@@ -380,16 +313,13 @@ class Exchange(Account):
         self.state.cells.observe(self.method, status_class, now - self.begun, now - self.sent)
         if self.plane.access is not None:
             self.plane.access.passed(self, now)
-        incomplete = self.request_body is not None
-        self.request_body = None
+        incomplete = self.is_incomplete
         upstream.unregister_producer()
         if is_reusable and not incomplete and not upstream.has_output:
             upstream.release(now)
         else:
             upstream.discard()
-        self.downstream.exchange_ended(ends=ends or incomplete)
+        self.downstream.exchange_ended(ends=incomplete)
 
 
 _NEVER = float("inf")
-_STATUS_CLASS = len(b"HTTP/1.1 ")  # where its digit stands in an answer
-_ZERO = ord("0")

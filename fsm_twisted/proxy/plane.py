@@ -118,9 +118,7 @@ class DataPlane:
     def cut(self) -> None:
         """Abort what is still under way."""
         for connection in tuple(self.connections):
-            if connection.exchange is not None:
-                connection.exchange.cut("drain_timeout")
-            connection.abort()
+            connection.cut("drain_timeout")
 
     def forget(self, connection: Downstream) -> None:
         """Strike a closed connection off the list."""

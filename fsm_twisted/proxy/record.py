@@ -7,7 +7,7 @@ On the straight road this is copying a dozen values; heads are read by whoever w
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
@@ -18,7 +18,6 @@ from fsm_twisted.observe.access import NUMBERS, Noted, pack, pack_batch, pack_pe
 if TYPE_CHECKING:
     from fsm_twisted.message.heads import RequestHead
     from fsm_twisted.proxy.client import Claims, Peer
-    from fsm_twisted.proxy.downstream import Downstream
     from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.runtime import BoundRoute
     from fsm_twisted.snapshot.reasons import ReplyReason
@@ -45,6 +44,21 @@ class Asked:
     claims: Claims
     bound: BoundRoute | None
     bytes_in: int
+    minor: int = attrs.field()
+
+    @minor.default
+    def _minor(self) -> int:
+        return self.head.minor
+
+    @property
+    def method(self) -> bytes:
+        """What it asks for."""
+        return self.head.method
+
+    @property
+    def persistent(self) -> bool:
+        """Whether the client allows another request."""
+        return self.head.persistent
 
     def forwarded(self) -> bytes:
         """Write what the log wants to know, as a head that goes to an endpoint has it."""
@@ -55,6 +69,14 @@ class Asked:
             if name.lower() in {b"user-agent", b"referer"}:
                 lines.append(b"%b: %b\r\n" % (name, value))
         return b"".join((*lines, self.claims.fields))
+
+
+class Answering(Protocol):
+    """A client's side that answers itself; see `sides.ClientSide`."""
+
+    exchange: Exchange | None
+    asked: Asked | None
+    note: bytes
 
 
 def note_of_peer(peer: Peer, stream: Stream) -> bytes:
@@ -129,17 +151,19 @@ class Recorder:
         status = exchange.status or _NOBODY_WAITS
         self._keep((exchange, self._seconds(), status, exchange.cut_reason))
 
-    def replied(self, downstream: Downstream, reason: ReplyReason, answer: bytes) -> None:
+    def replied(
+        self, downstream: Answering, reason: ReplyReason, head_bytes: int, bytes_out: int
+    ) -> None:
         """
         Record an answer of ours.
 
         Args:
             downstream: Whom it is for; its exchange, if there was one, is still there.
             reason: Why.
-            answer: As it is sent.
+            head_bytes: Size of its head.
+            bytes_out: Size of it all.
         """
         exchange, code = downstream.exchange, reason.code.encode("ascii")
-        head_bytes, bytes_out = answer.find(b"\r\n\r\n") + _EMPTY_LINE, len(answer)
         if exchange is not None:
             exchange.head_bytes_out, exchange.bytes_out = head_bytes, bytes_out
             self._keep((exchange, self._seconds(), reason.status, code))
@@ -148,7 +172,7 @@ class Recorder:
         minor, bytes_in, head = 1, 0, b""
         if asked is not None:
             minor, bytes_in, head, bound = (
-                asked.head.minor, asked.bytes_in, _shortened(asked.forwarded()), asked.bound,
+                asked.minor, asked.bytes_in, _shortened(asked.forwarded()), asked.bound,
             )  # fmt: skip
         if bound is not None and not bound.is_logged:
             return

@@ -4,44 +4,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fsm_twisted.net.descriptor import Descriptor
-
 if TYPE_CHECKING:
     from fsm_twisted.proxy.exchange import Exchange
-    from fsm_twisted.proxy.upstream import UpstreamConnection
+    from fsm_twisted.proxy.sides import EndpointSide, Side
 
 
 class Tunnel:
     """
-    The two connections of a tunnel.
+    The two sides of a tunnel.
 
     Args:
-        exchange: What it was; the client's output holds the 101 already.
+        exchange: What it was.
         upstream: The endpoint's side.
         seconds: Longest silence of both sides.
     """
 
     __slots__ = ("_downstream", "_ended", "_exchange", "_is_over", "_seconds", "_upstream")
 
-    def __init__(self, exchange: Exchange, upstream: UpstreamConnection, seconds: float) -> None:
+    def __init__(self, exchange: Exchange, upstream: EndpointSide, seconds: float) -> None:
         self._exchange = exchange
         self._downstream = downstream = exchange.downstream
         self._upstream = upstream
         self._seconds = seconds
         self._is_over = False
-        self._ended: set[Descriptor] = set()
+        self._ended: set[Side] = set()
         downstream.register_producer(upstream)
         upstream.register_producer(downstream)
         self._keep_alive()
 
     def _keep_alive(self) -> None:
-        deadline = self._downstream.plane.seconds() + self._seconds
+        deadline = self._exchange.plane.seconds() + self._seconds
         self._downstream.deadline = self._upstream.deadline = deadline
 
-    def _other(self, side: Descriptor) -> Descriptor:
+    def begun(self, head_bytes: int, first_bytes: int) -> None:
+        """Note the sizes of the answer's head, and of what the endpoint has sent behind it."""
+        exchange = self._exchange
+        exchange.head_bytes_out = exchange.bytes_out + head_bytes
+        exchange.note_output(head_bytes + first_bytes)
+
+    def _other(self, side: Side) -> Side:
         return self._upstream if side is self._downstream else self._downstream
 
-    def data(self, side: Descriptor, data: bytes) -> None:
+    def data(self, side: Side, data: bytes) -> None:
         """Pass on what *side* has sent."""
         exchange, cells = self._exchange, self._exchange.state.cells
         if side is self._downstream:
@@ -53,28 +57,28 @@ class Tunnel:
         self._other(side).write(data)
         self._keep_alive()
 
-    def input_ended(self, side: Descriptor) -> None:
+    def input_ended(self, side: Side) -> None:
         """Pass on the end of one direction; the other may go on, unless it is known to be dead."""
         if side.output_has_failed:
             side.close()
         else:
             self._other(side).finish()
 
-    def output_ended(self, side: Descriptor) -> None:
+    def output_ended(self, side: Side) -> None:
         """Close both when both directions have ended."""
         self._ended.add(side)
         if len(self._ended) == 2:  # noqa: PLR2004  both sides
             self._downstream.close()
             self._upstream.close()
 
-    def closed(self, side: Descriptor) -> None:
+    def closed(self, side: Side) -> None:
         """Close the other side as well, after what is still to be sent."""
         if self._is_over:
             return
         self._is_over = True
         downstream, upstream = self._downstream, self._upstream
         upstream.endpoint.in_flight -= 1
-        plane = downstream.plane
+        plane = self._exchange.plane
         if plane.access is not None:
             plane.access.passed(self._exchange, plane.seconds())
         downstream.tunnel = upstream.tunnel = None
@@ -86,7 +90,6 @@ class Tunnel:
                 downstream.exchange_ended(ends=True)
             return
         upstream.unregister_producer()
-        plane = upstream.plane
         upstream.deadline = plane.seconds() + plane.options.body_seconds
         if upstream in self._ended:
             upstream.close()

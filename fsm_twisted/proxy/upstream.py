@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 from twisted.internet import main
 
 from fsm_twisted.http1.reader import ResponseHeadReader
+from fsm_twisted.http1.writer import write_chunk, write_last_chunk
 from fsm_twisted.net.descriptor import Descriptor, PlainStream
+from fsm_twisted.proxy.http1_answer import AnswerReader
 
 if TYPE_CHECKING:
+    from fsm_twisted.message.fields import Fields
+    from fsm_twisted.proxy.endpoints import EndpointState
     from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.plane import DataPlane
-    from fsm_twisted.proxy.runtime import EndpointState
     from fsm_twisted.proxy.tunnel import Tunnel
 
 _NEVER = float("inf")
@@ -23,14 +26,16 @@ _NEVER = float("inf")
 
 class UpstreamConnection(Descriptor):
     """
-    A connection to an endpoint.
+    An HTTP/1 connection to an endpoint, which is the endpoint's side of an exchange (`sides`).
 
     It connects, then serves its exchange, then waits in the endpoint's pool, still registered for
     reading: an end of input or a stray byte removes it at once, so it is never used again.
     """
 
     __slots__ = (
+        "_is_chunked",
         "_is_connecting",
+        "answer",
         "endpoint",
         "exchange",
         "heads",
@@ -48,7 +53,9 @@ class UpstreamConnection(Descriptor):
         self.exchange: Exchange | None = exchange
         self.tunnel: Tunnel | None = None
         self.heads = ResponseHeadReader(plane.options.limits)
+        self.answer: AnswerReader | None = None
         self.is_fresh = True
+        self._is_chunked = False
         self._is_connecting = True
 
     def connect(self, seconds: float) -> None:
@@ -104,12 +111,44 @@ class UpstreamConnection(Descriptor):
             return False
         return False
 
+    # Output
+
+    def send_request(self, exchange: Exchange) -> int:
+        """Send head, and all that there is of the body; return the number of bytes."""
+        data, body = exchange.head_bytes, exchange.body
+        if body is not None:
+            self._is_chunked = body.is_chunked
+            parts = map(self._encoded, body.kept or ())
+            data = b"".join((data, *parts))
+            if body.is_whole and body.is_chunked:
+                data += write_last_chunk(body.trailers)
+        self.write(data)
+        return len(data)
+
+    def send_body(self, payload: bytes, *, ended: bool, trailers: Fields = ()) -> int:
+        """Send more of the body, or its end; return the number of bytes."""
+        data = self._encoded(payload)
+        if ended and self._is_chunked:
+            data += write_last_chunk(trailers)
+        if data:
+            self.write(data)
+        return len(data)
+
+    def _encoded(self, payload: bytes) -> bytes:
+        return write_chunk(payload) if self._is_chunked else payload
+
     # Input
 
     def data_received(self, data: bytes) -> None:
         """Hand the bytes to the exchange; on an idle connection nobody has asked for any."""
-        if self.exchange is not None:
-            self.exchange.response_data(data)
+        exchange = self.exchange
+        if exchange is not None:
+            answer = self.answer
+            if answer is None:
+                if exchange.is_usual and exchange.pass_usual(data):
+                    return
+                self.answer = answer = AnswerReader(exchange, self)
+            answer.data(data)
         elif self.tunnel is not None:
             self.tunnel.data(self, data)
         else:
@@ -118,7 +157,10 @@ class UpstreamConnection(Descriptor):
     def input_ended(self) -> None:
         """Learn that the endpoint sends no more."""
         if self.exchange is not None:
-            self.exchange.response_ended()
+            if self.answer is None:
+                self.exchange.closed_before_answer()
+            else:
+                self.answer.ended()
         elif self.tunnel is not None:
             self.tunnel.input_ended(self)
         else:

@@ -1,0 +1,45 @@
+"""The straight road: a usual HTTP/1 request and its usual answer, two reads and two writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fsm_twisted.http1.usual import usual_answer
+from fsm_twisted.proxy.exchange import Exchange
+from fsm_twisted.proxy.replies import SERVER
+
+if TYPE_CHECKING:
+    from fsm_twisted.proxy.downstream import Downstream
+
+
+class Http1Exchange(Exchange):
+    """An exchange of an HTTP/1 client."""
+
+    downstream: Downstream
+
+    def pass_usual(self, data: bytes) -> bool:
+        """Pass on the bytes of a usual answer; see `Exchange.pass_usual`."""
+        plane, upstream = self.plane, self.upstream
+        if upstream is None or upstream.has_output or plane.is_draining:
+            return False
+        answer = usual_answer(data, plane.options.limits, SERVER, plane.date_field)
+        if answer is None:
+            return False
+        endpoint, cells = upstream.endpoint, self.state.cells
+        endpoint.in_flight -= 1
+        if endpoint.has_failed:
+            endpoint.succeeded()
+        self.upstream = None
+        cells.bytes_out += len(answer)
+        self.downstream.write(answer)
+        now = plane.seconds()
+        cells.observe(self.method, data[_STATUS_CLASS] - _ZERO, now - self.begun, now - self.sent)
+        if plane.access is not None:
+            plane.access.usual(self, data, len(answer), now)
+        upstream.release(now)
+        self.downstream.usual_ended(now)
+        return True
+
+
+_STATUS_CLASS = len(b"HTTP/1.1 ")  # where its digit stands in an answer
+_ZERO = ord("0")
