@@ -2,7 +2,8 @@
 A connected stream socket as reactor citizen, transport, producer and consumer in one.
 
 Twisted's split into transport and protocol, and its write-later buffering, cost more than the
-proxying itself; here `write` sends at once and queues only what the kernel refuses.
+proxying itself; here `write` sends at once and queues only what the kernel refuses. `write_soon`
+sends at the end of the turn, together with what others have to send.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from twisted.internet import main
+
+from fsm_twisted.net.loop import EventLoop, outbox_of
 
 HIGH_WATER_BYTES = 256 * 1024
 _SEND_BYTES = 256 * 1024
@@ -65,18 +68,6 @@ class PlainStream:
             self._socket.shutdown(socket.SHUT_WR)
 
 
-class EventLoop(Protocol):
-    """What a descriptor needs of the reactor."""
-
-    def addReader(self, reader: Any) -> None: ...  # noqa: D102, N802
-    def removeReader(self, reader: Any) -> None: ...  # noqa: D102, N802
-    def addWriter(self, writer: Any) -> None: ...  # noqa: D102, N802
-    def removeWriter(self, writer: Any) -> None: ...  # noqa: D102, N802
-    def callLater(  # noqa: D102, N802
-        self, delay: float, call: Callable[..., Any], /, *args: Any
-    ) -> Any: ...
-
-
 class Producer(Protocol):
     """Who fills a descriptor's output and can be told to wait."""
 
@@ -98,6 +89,7 @@ class Descriptor:
         "_finishing",
         "_loop",
         "_out",
+        "_outbox",
         "_pending",
         "_producer",
         "_producer_paused",
@@ -105,6 +97,7 @@ class Descriptor:
         "_recv",
         "_send",
         "_socket",
+        "_soon",
         "_stream",
         "deadline",
         "is_closed",
@@ -118,6 +111,8 @@ class Descriptor:
     def __init__(self, loop: EventLoop) -> None:
         self._loop = loop
         self._out: bytearray | None = None
+        self._outbox = outbox_of(loop)
+        self._soon = b""
         self._producer: Producer | None = None
         self._producer_paused = False
         self._reading = False
@@ -238,7 +233,7 @@ class Descriptor:
             self._reading = False
             self._loop.removeReader(self)
         self._loop.removeWriter(self)
-        self._out = None
+        self._out, self._soon = None, b""
         producer, self._producer = self._producer, None
         try:
             self.closed()
@@ -261,6 +256,8 @@ class Descriptor:
 
     def write(self, data: bytes) -> None:
         """Send *data*, or queue what the kernel refuses; errors surface as `closed`, later."""
+        if self._soon:
+            self.flush()
         out = self._out
         if out is None:
             try:
@@ -287,6 +284,20 @@ class Descriptor:
         ):
             self._producer_paused = True
             self._producer.pauseProducing()
+
+    def write_soon(self, data: bytes) -> None:
+        """Send *data* at the end of this turn; no later `write` or close overtakes it."""
+        if self._outbox is None or self._soon or self._out is not None:
+            self.write(data)
+        else:
+            self._soon = data
+            self._outbox.append(self)
+
+    def flush(self) -> None:
+        """Send now what was to be sent at the end of the turn."""
+        data, self._soon = self._soon, b""
+        if data:
+            self.write(data)
 
     @property
     def has_output(self) -> bool:
@@ -351,6 +362,7 @@ class Descriptor:
         """Send what waits, then end our output; the peer's end or a deadline closes the rest."""
         if self._finishing or self.is_closed:
             return
+        self.flush()
         self._finishing = True
         if self._out is None:
             self._end_output()
@@ -370,6 +382,7 @@ class Descriptor:
     def close(self) -> None:
         """Close now, politely for TLS; what waits is lost."""
         if not self.is_closed:
+            self.flush()
             if self._out is None and not self._finishing:
                 with suppress(BlockingIOError):
                     self._stream.end_output()

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from fsm_twisted.net.descriptor import EventLoop
+from fsm_twisted.net.loop import EventLoop
 
 _log = Logger()
 

@@ -13,7 +13,7 @@ from fsm_twisted.message.proxy_protocol import (
     ProxyHeaderError,
     parse_proxy_header,
 )
-from fsm_twisted.net.descriptor import EventLoop
+from fsm_twisted.net.loop import EventLoop
 from fsm_twisted.net.sweep import Sweep
 
 

@@ -17,6 +17,8 @@ from twisted.logger import Logger
 from twisted.python import log
 from twisted.python.failure import Failure
 
+from fsm_twisted.net.loop import Outbox
+
 _log = Logger()
 
 EVENTS_PER_POLL = 512
@@ -24,7 +26,16 @@ _RELIED_UPON = ("_poller", "_selectables", "_disconnectSelectable", "_doReadOrWr
 
 
 class FsmReactor(EPollReactor):
-    """An `EPollReactor` whose ``doPoll`` calls ``doRead`` directly."""
+    """
+    An `EPollReactor` whose ``doPoll`` calls ``doRead`` directly.
+
+    Attributes:
+        outbox: Who is to be flushed when everything that was ready has been served.
+    """
+
+    def __init__(self) -> None:
+        self.outbox: Outbox = []
+        super().__init__()
 
     def doPoll(self, timeout: float | None) -> None:
         """
@@ -33,6 +44,8 @@ class FsmReactor(EPollReactor):
         An exception out of ``doRead`` is logged and costs that descriptor its connection, as in
         Twisted.
         """
+        if self.outbox:  # timed calls have left something, and this poll may wait
+            self._flush()
         try:
             ready = self._poller.poll(-1 if timeout is None else timeout, EVENTS_PER_POLL)
         except OSError as failure:
@@ -55,6 +68,16 @@ class FsmReactor(EPollReactor):
                     self._disconnectSelectable(selectable, why, True)  # noqa: FBT003
             else:
                 log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
+        if self.outbox:
+            self._flush()
+
+    def _flush(self) -> None:
+        # What is added meanwhile has its turn in the next pass.
+        while self.outbox:
+            waiting = self.outbox[:]
+            self.outbox.clear()
+            for each in waiting:
+                each.flush()
 
     doIteration = doPoll
 

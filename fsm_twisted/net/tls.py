@@ -17,7 +17,7 @@ from OpenSSL import SSL, crypto
 from twisted.internet import main
 from twisted.logger import Logger
 
-from fsm_twisted.net.descriptor import EventLoop
+from fsm_twisted.net.loop import EventLoop
 from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.net.tls_stream import TlsStream, make_stream
 from fsm_twisted.routing.server_name import ServerNames
@@ -48,18 +48,28 @@ def make_context(entry: CertificateEntry) -> SSL.Context:
     context.set_session_id(b"fsm")
     context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
     context.set_alpn_select_callback(_choose_protocol)
-    leaf, *issuers = _certificates(entry.chain_pem)
+    use_pair(context, entry.chain_pem, entry.key_pem)
+    return context
+
+
+def use_pair(context: SSL.Context, chain_pem: bytes, key_pem: bytes) -> None:
+    """
+    Have *context* show the chain and prove it by the key.
+
+    Raises:
+        SSL.Error, crypto.Error: OpenSSL refuses chain or key.
+    """
+    leaf, *issuers = load_certificates(chain_pem)
     context.use_certificate(leaf)
     for issuer in issuers:
         context.add_extra_chain_cert(issuer)
     # The passphrase is for no key of ours: without one, OpenSSL asks the terminal.
-    key: Any = crypto.load_privatekey(crypto.FILETYPE_PEM, entry.key_pem, b"-")
+    key: Any = crypto.load_privatekey(crypto.FILETYPE_PEM, key_pem, b"-")
     context.use_privatekey(key.to_cryptography_key())
     context.check_privatekey()
-    return context
 
 
-def _certificates(chain_pem: bytes) -> list[Any]:
+def load_certificates(chain_pem: bytes) -> list[Any]:
     """Return the certificates in the form that pyOpenSSL's contexts want, that of cryptography."""
     end = b"-----END CERTIFICATE-----"
     blocks = [part + end for part in chain_pem.split(end)[:-1]]
