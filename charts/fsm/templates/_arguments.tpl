@@ -1,0 +1,47 @@
+{{/* The options of the program, as a YAML list. */}}
+{{- define "fsm.arguments" -}}
+{{- $ingress := .Values.fsm.ingress -}}
+{{- $adminHost := ternary "[$(POD_IP)]" "$(POD_IP)" (eq (first $ingress.ipFamilies) "IPv6") -}}
+{{- $families := dict "IPv4" "tcp" "IPv6" "tcp6" -}}
+{{- $arguments := list -}}
+{{- range $ingress.ipFamilies -}}
+  {{- if $ingress.http.enabled -}}
+    {{- $arguments = concat $arguments (list "--http" (printf "%s:%d" (get $families .) (int $ingress.http.containerPort))) -}}
+  {{- end -}}
+  {{- if $ingress.tls.enabled -}}
+    {{- $arguments = concat $arguments (list "--https" (printf "%s:%d" (get $families .) (int $ingress.tls.containerPort))) -}}
+  {{- end -}}
+{{- end -}}
+{{- if not $ingress.http.enabled -}}
+  {{- $arguments = concat $arguments (list "--http" "none") -}}
+{{- end -}}
+{{- $admin := printf "%s:%d:interface=%s" (get $families (first $ingress.ipFamilies)) (int $ingress.adminPort) $adminHost -}}
+{{- $arguments = concat $arguments (list "--admin" $admin) -}}
+{{- $arguments = concat $arguments (list "--ingress-class" $ingress.className "--controller-name" $ingress.controllerName) -}}
+{{- range $ingress.watchNamespaces -}}
+  {{- $arguments = concat $arguments (list "--watch-namespace" .) -}}
+{{- end -}}
+{{- if $ingress.tls.enabled -}}
+  {{- $arguments = concat $arguments (list "--plain-http-on-tls-hosts" $ingress.tls.plainHttp "--https-redirect-port" (printf "%d" (int $ingress.tls.port))) -}}
+  {{- if $ingress.tls.defaultSecret -}}
+    {{- $arguments = concat $arguments (list "--default-tls-cert" "/etc/fsm/default-tls/tls.crt" "--default-tls-key" "/etc/fsm/default-tls/tls.key") -}}
+  {{- end -}}
+{{- end -}}
+{{- range $ingress.trustedProxies -}}
+  {{- $arguments = concat $arguments (list "--trusted-proxies" .) -}}
+{{- end -}}
+{{- if $ingress.proxyProtocol -}}
+  {{- $arguments = concat $arguments (list "--proxy-protocol" "on") -}}
+{{- end -}}
+{{- if $ingress.sessionKeySecret -}}
+  {{- $arguments = concat $arguments (list "--session-key-file" "/etc/fsm/session/session-key") -}}
+{{- end -}}
+{{- if ne $ingress.accessLog "off" -}}
+  {{- $arguments = concat $arguments (list "--access-log" $ingress.accessLog "--access-log-format" $ingress.accessLogFormat) -}}
+{{- end -}}
+{{- $arguments = concat $arguments (list "--workers" (printf "%v" $ingress.workers)) -}}
+{{- $arguments = concat $arguments (list "--drain-delay" (printf "%v" $ingress.drainDelay) "--drain-timeout" (printf "%v" $ingress.drainTimeout)) -}}
+{{- $arguments = concat $arguments (list "--log-level" $ingress.logLevel "--log-format" $ingress.logFormat) -}}
+{{- $arguments = concat $arguments $ingress.extraArgs -}}
+{{- toYaml $arguments -}}
+{{- end }}
