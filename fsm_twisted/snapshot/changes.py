@@ -7,8 +7,8 @@ its consumers find the few changes among ten thousand entries in a fraction of a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import compress, islice
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import compress, count
 from operator import is_not, or_
 from typing import Generic, TypeVar
 
@@ -34,20 +34,43 @@ def changes(old: Mapping[K, V], new: Mapping[K, V]) -> Changes[K, V]:
     """
     Compare two tables.
 
-    An entry counts as changed when it is another object, even an equal one. Entries at the same
-    place of both are compared without hashing; what has moved is looked up.
+    An entry counts as changed when it is another object, even an equal one. What stands at the
+    same place of both, counted from either end, is compared without hashing; what has moved is
+    looked up.
     """
     if old is new:
         return Changes({}, ())
-    changed = {key: new[key] for key in _apart(new, old) if old.get(key) is not new[key]}
+    old_places, new_places = _apart(old, new)
+    changed = {key: new[key] for key in new_places if old.get(key) is not new[key]}
     added = sum(key not in old for key in changed)
     if len(old) + added == len(new):
         return Changes(changed, ())
-    return Changes(changed, tuple(key for key in _apart(old, new) if key not in new))
+    return Changes(changed, tuple(key for key in old_places if key not in new))
 
 
-def _apart(one: Mapping[K, V], other: Mapping[K, V]) -> list[K]:
-    """Return the keys of *one* that do not stand at the same place of *other*, value and all."""
-    keys, values = map(is_not, one, other), map(is_not, one.values(), other.values())
-    marks = list(map(or_, keys, values))
-    return [*compress(one, marks), *islice(one, len(marks), None)]
+def _apart(old: Mapping[K, V], new: Mapping[K, V]) -> tuple[list[K], list[K]]:
+    """Return the keys of both tables at whose place the other one has something else."""
+    keys, values = (list(old), list(new)), (list(old.values()), list(new.values()))
+    most = min(len(old), len(new))
+    begin = _first(_marks(*keys, *values), most)
+    turned = (reversed(each) for each in (*keys, *values))
+    behind = _first(_marks(*turned), most - begin)
+    middles = [each[begin : len(each) - behind] for each in (*keys, *values)]
+    marks = list(_marks(*middles))
+    was, now, *_ = middles
+    return (
+        [*compress(was, marks), *was[len(marks) :]],
+        [*compress(now, marks), *now[len(marks) :]],
+    )
+
+
+def _marks(
+    was: Iterable[K], now: Iterable[K], before: Iterable[V], after: Iterable[V]
+) -> Iterator[bool]:
+    """Tell of each place whether key or value is another object; all of it runs in C."""
+    return map(or_, map(is_not, was, now), map(is_not, before, after))
+
+
+def _first(marks: Iterator[bool], most: int) -> int:
+    """Return the first place that is marked, but not over *most*."""
+    return min(next(compress(count(), marks), most), most)
