@@ -1,1 +1,1 @@
-"""HTTP/2 as a codec without I/O: octets of a connection in, events in the words of `message` out."""
+"""HTTP/2 as a codec without I/O: octets in, events in the words of `message` out."""

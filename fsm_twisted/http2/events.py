@@ -84,7 +84,7 @@ class DataReceived:
 
 @attrs.frozen
 class TrailersReceived:
-    """Fields after a body; the stream ends with them. Framing and hop fields are not among them."""
+    """Fields after a body, without those of framing and of this hop; the stream ends here."""
 
     stream: int
     fields: Fields

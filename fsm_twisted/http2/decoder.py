@@ -1,0 +1,197 @@
+"""
+Reading compressed field blocks (HPACK, RFC 7541), with bounds on everything.
+
+What a field means is judged once, when it enters the table, and not each time it is referred to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from fsm_twisted.http2 import huffman
+from fsm_twisted.http2.table import DEFAULT_TABLE_BYTES, ENTRY_BYTES, FIRST_DYNAMIC, STATIC
+from fsm_twisted.message.fields import Field
+
+Entry = tuple[Field, int, int]
+"""A field, its size (RFC 7541 section 4.1), and its kind as the judge found it."""
+
+Judge = Callable[[bytes, bytes], int]
+"""Tells the kind of a field from its name and value."""
+
+_SEVEN_BITS: Final = 0x7F
+_INTEGER_BITS: Final = 28  # as many continuation bits as are read: sizes stay below 2**29
+_MOST_UPDATES: Final = 2  # at the beginning of a block (section 4.2)
+
+
+class HpackError(ValueError):
+    """A block that cannot be decoded; the connection cannot go on without its table."""
+
+
+class Decoder:
+    """
+    The decoding half of one connection.
+
+    Args:
+        judge: Tells the kind of each field that comes.
+        list_bytes: Largest field list, counted as in RFC 9113 section 6.5.2.
+        fields: Most fields of a list.
+    """
+
+    __slots__ = (
+        "_allowed",
+        "_capacity",
+        "_fields",
+        "_judge",
+        "_list_bytes",
+        "_must_shrink",
+        "_size",
+        "_table",
+    )
+
+    def __init__(self, judge: Judge, list_bytes: int, fields: int) -> None:
+        self._judge = judge
+        self._list_bytes = list_bytes
+        self._fields = fields
+        self._allowed = DEFAULT_TABLE_BYTES
+        self._capacity = DEFAULT_TABLE_BYTES
+        self._must_shrink = False
+        self._size = 0  # of the dynamic part of the table, whose newest entry comes first
+        self._table: list[Entry] = list(_static_entries(judge))
+
+    def allow_table(self, size: int) -> None:
+        """Let the peer's table have up to *size* bytes: it acknowledged that setting."""
+        self._allowed = size
+        self._must_shrink = size < self._capacity
+
+    def decode(self, block: bytes) -> list[Entry] | None:
+        """
+        Decode a whole block.
+
+        Returns:
+            Its fields, or None when they are over the limits: the table is kept in step even so,
+            and the connection can go on.
+
+        Raises:
+            HpackError: The block is malformed; the decoder must not be used again.
+        """
+        try:
+            return self._decode(block)
+        except IndexError:
+            raise HpackError("an index outside the tables, or a truncated block") from None
+
+    def _decode(self, block: bytes) -> list[Entry] | None:
+        at = self._resize(block)
+        end = len(block)
+        table = self._table
+        entries: list[Entry] = []
+        room = self._list_bytes
+        while at < end:
+            byte = block[at]
+            at += 1
+            if byte > _SEVEN_BITS:
+                index = byte & _SEVEN_BITS
+                if index == _SEVEN_BITS:
+                    index, at = _integer(block, at, _SEVEN_BITS)
+                elif not index:
+                    raise HpackError("index 0")
+                entry = table[index]
+            else:
+                entry, at = self._literal(block, at, byte)
+            room -= entry[1]
+            if room >= 0:
+                entries.append(entry)
+        return entries if room >= 0 and len(entries) <= self._fields else None
+
+    def _literal(self, block: bytes, at: int, byte: int) -> tuple[Entry, int]:
+        """Read a literal field, whose first *byte* is before *at*, and keep it if it says so."""
+        is_kept = byte & 0x40
+        if is_kept:
+            limit = 0x3F
+        elif byte & 0x20:
+            raise HpackError("a table size update behind a field")
+        else:
+            limit = 0x0F
+        index = byte & limit
+        if index == limit:
+            index, at = _integer(block, at, limit)
+        if index:
+            name = self._table[index][0][0]
+        else:
+            name, at = _string(block, at)
+        value, at = _string(block, at)
+        entry = (name, value), len(name) + len(value) + ENTRY_BYTES, self._judge(name, value)
+        if is_kept:
+            self._keep(entry)
+        return entry, at
+
+    def _keep(self, entry: Entry) -> None:
+        table = self._table
+        self._size += entry[1]
+        table.insert(FIRST_DYNAMIC, entry)
+        if self._size > self._capacity:
+            self._evict()
+
+    def _evict(self) -> None:
+        """Drop the oldest entries until the rest fits; an entry that is too large drops all."""
+        table = self._table
+        while self._size > self._capacity:
+            self._size -= table.pop()[1]
+
+    def _resize(self, block: bytes) -> int:
+        """Follow the size updates at the beginning of *block*; return where the fields begin."""
+        at = 0
+        for _ in range(_MOST_UPDATES):
+            if at >= len(block) or block[at] & 0xE0 != 0x20:  # noqa: PLR2004 - 001xxxxx
+                break
+            size = block[at] & 0x1F
+            at += 1
+            if size == 0x1F:  # noqa: PLR2004 - the prefix is full
+                size, at = _integer(block, at, 0x1F)
+            if size > self._allowed:
+                raise HpackError("a table size update over what the settings allow")
+            self._capacity = size
+            self._must_shrink = False
+            self._evict()
+        if self._must_shrink:
+            raise HpackError("no table size update after the settings made the table smaller")
+        return at
+
+
+@lru_cache(maxsize=4)
+def _static_entries(judge: Judge) -> tuple[Entry, ...]:
+    """Return the table without its dynamic part; index 0 is never looked up."""
+    entries = (
+        ((name, value), len(name) + len(value) + ENTRY_BYTES, judge(name, value))
+        for name, value in STATIC
+    )
+    return ((b"", b""), 0, 0), *entries
+
+
+def _integer(block: bytes, at: int, number: int) -> tuple[int, int]:
+    """Read on behind a full prefix, which stands for *number* (RFC 7541 section 5.1)."""
+    for shift in range(0, _INTEGER_BITS, 7):
+        byte = block[at]
+        at += 1
+        number += (byte & _SEVEN_BITS) << shift
+        if byte <= _SEVEN_BITS:
+            return number, at
+    raise HpackError("an integer of too many bytes")
+
+
+def _string(block: bytes, at: int) -> tuple[bytes, int]:
+    byte = block[at]
+    at += 1
+    size = byte & _SEVEN_BITS
+    if size == _SEVEN_BITS:
+        size, at = _integer(block, at, _SEVEN_BITS)
+    end = at + size
+    if end > len(block):
+        raise HpackError("a string longer than its block")
+    if byte <= _SEVEN_BITS:  # not Huffman-coded
+        return block[at:end], end
+    try:
+        return huffman.decode(block[at:end]), end
+    except huffman.HuffmanError as fault:
+        raise HpackError(str(fault)) from None
