@@ -9,6 +9,7 @@ change of certificates.
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final
@@ -21,6 +22,7 @@ from fsm_twisted.net.loop import EventLoop
 from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.net.tls_stream import TlsStream, make_stream
 from fsm_twisted.routing.server_name import ServerNames
+from fsm_twisted.snapshot.changes import changes
 from fsm_twisted.snapshot.model import CertificateEntry
 
 _log = Logger()
@@ -94,7 +96,9 @@ class Certificates:
 
     def __init__(self, default: CertificateEntry) -> None:
         self._default = default
-        self._contexts: dict[str, SSL.Context] = {}
+        self._installed: Mapping[str, CertificateEntry] = {}
+        self._contexts: dict[str, SSL.Context | None] = {}
+        self._uses: Counter[str] = Counter()
         self._table: Table = ServerNames({})
 
     def install(self, certificates: Mapping[str, CertificateEntry]) -> None:
@@ -103,24 +107,39 @@ class Certificates:
 
         One that OpenSSL refuses is logged and left out: its hosts get the default certificate.
         """
-        contexts: dict[str, SSL.Context] = {}
+        before, self._installed = self._installed, certificates
+        found = changes(before, certificates)
+        if not found:
+            return
         names: dict[str, SSL.Context] = {}
-        refused: set[str] = set()
-        for name, entry in certificates.items():
-            key = entry.fingerprint
-            if key in refused:
-                continue
-            context = contexts.get(key) or self._contexts.get(key)
+        gone = list(found.gone)
+        for name, entry in found.changed.items():
+            self._uses[entry.fingerprint] += 1
+            context = self._context(name, entry)
             if context is None:
-                try:
-                    context = make_context(entry)
-                except (SSL.Error, crypto.Error, ValueError):
-                    _log.error("OpenSSL refuses the certificate for {name}", name=name)
-                    refused.add(key)
-                    continue
-            contexts[key] = names[name] = context
-        self._contexts = contexts
-        self._table = ServerNames(names)
+                gone.append(name)
+            else:
+                names[name] = context
+        for name in (*found.gone, *found.changed):
+            if name in before:
+                self._release(before[name].fingerprint)
+        self._table = self._table.renewed(names, gone)
+
+    def _context(self, name: str, entry: CertificateEntry) -> SSL.Context | None:
+        """Return the context of *entry*, made once for all its names; None when it is refused."""
+        key = entry.fingerprint
+        if key not in self._contexts:
+            try:
+                self._contexts[key] = make_context(entry)
+            except (SSL.Error, crypto.Error, ValueError):
+                _log.error("OpenSSL refuses the certificate for {name}", name=name)
+                self._contexts[key] = None
+        return self._contexts[key]
+
+    def _release(self, fingerprint: str) -> None:
+        self._uses[fingerprint] -= 1
+        if not self._uses[fingerprint]:
+            del self._uses[fingerprint], self._contexts[fingerprint]
 
     def front_context(self) -> SSL.Context:
         """Make the context of one listener; its server name callback sees every later swap."""

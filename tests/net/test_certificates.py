@@ -9,6 +9,8 @@ from typing import Any
 import attrs
 import pytest
 from cryptography import x509
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from OpenSSL import SSL
 
 from fsm_twisted.compiler.certificates import (
@@ -257,6 +259,28 @@ def test_a_bad_entry_that_is_mended_serves() -> None:
     made.install({"a.example": attrs.evolve(entry(A), fingerprint="mended")})
 
     assert answer(made.front_context(), b"a.example") == "a"
+
+
+CHOICES: dict[str, CertificateEntry] = {
+    "first": named("first"),
+    "second": named("second"),
+    DEFAULT: broken(b"nonsense", b"nonsense"),
+}
+TABLES = st.dictionaries(st.sampled_from(("a.example", "b.example")), st.sampled_from([*CHOICES]))
+
+
+@settings(max_examples=20)
+@given(st.lists(TABLES, min_size=1, max_size=5))
+def test_whatever_was_installed_before_the_last_table_answers(
+    tables: list[dict[str, str]],
+) -> None:
+    made = certificates()
+    for table in tables:
+        made.install({name: CHOICES[subject] for name, subject in table.items()})
+
+    front = made.front_context()
+    for name in ("a.example", "b.example"):
+        assert answer(front, name.encode()) == tables[-1].get(name, DEFAULT)
 
 
 # The default
