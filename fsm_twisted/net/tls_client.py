@@ -19,7 +19,7 @@ from service_identity import CertificateError, VerificationError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.logger import Logger
 
-from fsm_twisted.net.descriptor import EventLoop
+from fsm_twisted.net.loop import EventLoop
 from fsm_twisted.net.tls import load_certificates, use_pair
 from fsm_twisted.snapshot.policy import UpstreamTls
 
@@ -268,3 +268,11 @@ def words_of(error: SSL.Error) -> str:
     reasons: list[Any] = list(error.args[0]) if error.args else []
     words = [str(entry[-1]) for entry in reasons]
     return "; ".join(dict.fromkeys(words))[:200] or "OpenSSL gives no reason"
+
+
+def alert_in(error: SSL.Error | None) -> str | None:
+    """Return the alert that the endpoint has sent, None when *error* is no alert."""
+    if error is None:
+        return None
+    words = words_of(error)
+    return words if " alert " in words else None

@@ -22,15 +22,20 @@ _ffi: Any = getattr(SSL, "_ffi", None)
 
 
 class TlsStream:
-    """A `net.descriptor.Stream` through an established TLS connection."""
+    """
+    A `net.descriptor.Stream` through an established TLS connection.
 
-    __slots__ = ("_connection", "_recv", "_send", "_socket", "pending")
+    ``fault`` is why reading has failed, if it has.
+    """
+
+    __slots__ = ("_connection", "_recv", "_send", "_socket", "fault", "pending")
 
     def __init__(self, connection: SSL.Connection, sock: socket.socket) -> None:
         self._connection = connection
         self._socket = sock
         self._recv = connection.recv
         self._send = connection.send
+        self.fault: SSL.Error | None = None
         self.pending: Callable[[], int] | None = connection.pending
 
     def description(self) -> tuple[bytes, bytes]:
@@ -46,7 +51,8 @@ class TlsStream:
             raise BlockingIOError from None
         except SSL.ZeroReturnError:
             return b""
-        except SSL.Error:
+        except SSL.Error as error:
+            self.fault = error
             # No close_notify: whether the input is whole cannot be known.
             raise ConnectionResetError from None
         return data
@@ -136,7 +142,8 @@ class DirectStream(TlsStream):
             raise BlockingIOError from None
         except SSL.ZeroReturnError:
             return b""
-        except SSL.Error:
+        except SSL.Error as error:
+            self.fault = error
             raise ConnectionResetError from None
         raise ConnectionResetError
 

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
 from fsm_twisted.balancing.health import HealthGroup
 from fsm_twisted.balancing.load import EndpointLoad
+from fsm_twisted.proxy.upstream import UpstreamConnection
 from fsm_twisted.snapshot.identity import Endpoint, ServicePortId
 from fsm_twisted.snapshot.model import Upstream
 
 if TYPE_CHECKING:
-    from fsm_twisted.proxy.upstream import UpstreamConnection
+    from fsm_twisted.proxy.exchange import Exchange
+    from fsm_twisted.proxy.plane import DataPlane
 
 _log = Logger()
+
+GroupKey = tuple[ServicePortId, str, str]
+"""A Service port and how TLS is spoken to it: fingerprint and server name, empty for plain."""
 
 
 class EndpointState(EndpointLoad):
     """
     One endpoint of a Service port: its load, and its idle connections (the last one used first).
 
-    Shared by all upstreams that reach the same Service port; ``users`` says how many those are.
+    Shared by all upstreams that reach the same Service port in the same way; ``users`` says how
+    many those are. ``is_by_name``: an idle connection is not for everybody, see `idle_for`.
     """
 
     __slots__ = ("ejections", "group", "has_failed", "idle", "is_retired", "text", "users")
+
+    is_by_name: bool = False
 
     def __init__(self, endpoint: Endpoint, group: Group) -> None:
         super().__init__(endpoint)
@@ -36,6 +44,20 @@ class EndpointState(EndpointLoad):
         self.has_failed = False
         self.ejections = 0
         self.users = 0
+
+    def connection(self, plane: DataPlane, exchange: Exchange) -> UpstreamConnection:
+        """Make a connection for *exchange*, which has yet to connect."""
+        return UpstreamConnection(plane, self, exchange)
+
+    def idle_for(self, exchange: Exchange) -> list[UpstreamConnection]:
+        """Return the idle connections that *exchange* may use, the last one used last."""
+        del exchange
+        return self.idle
+
+    @property
+    def idle_count(self) -> int:
+        """How many connections are idle."""
+        return len(self.idle)
 
     def failed(self, now: float) -> None:
         """Note that it has not answered; *now* is in seconds on the sweep's clock."""
@@ -57,7 +79,7 @@ class EndpointState(EndpointLoad):
 
 
 class Group:
-    """The endpoints of one Service port, and what is known of their health."""
+    """The endpoints of one Service port, reached in one way, and what is known of their health."""
 
     __slots__ = ("health", "members")
 
@@ -65,34 +87,42 @@ class Group:
         self.members: dict[Endpoint, EndpointState] = {}
         self.health: HealthGroup[EndpointState] = HealthGroup()
 
+    def make(self, endpoint: Endpoint) -> EndpointState:
+        """Make the state of a new member."""
+        return EndpointState(endpoint, self)
+
 
 class Endpoints:
     """
-    Every endpoint that an upstream names, once for each Service port.
+    Every endpoint that an upstream names, once for each Service port and way of reaching it.
 
     A change is a few calls of `hold` and `release`, in any order, and then one of `settle`.
+
+    Args:
+        group_of: Makes the group of an upstream's endpoints.
     """
 
-    def __init__(self) -> None:
-        self._groups: dict[ServicePortId, Group] = {}
-        self._touched: set[ServicePortId] = set()
+    def __init__(self, group_of: Callable[[Upstream], Group]) -> None:
+        self._group_of = group_of
+        self._groups: dict[GroupKey, Group] = {}
+        self._touched: set[GroupKey] = set()
         self._past_ejections = 0
 
     def hold(self, upstream: Upstream) -> list[EndpointState]:
         """Return the states of the endpoints that *upstream* names, until it releases them."""
         if not upstream.endpoints:
             return []
-        key = upstream.id.service_port
+        key = _key_of(upstream)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = Group()
+            group = self._groups[key] = self._group_of(upstream)
         self._touched.add(key)
         return [_held(group, endpoint) for endpoint in upstream.endpoints]
 
     def release(self, upstream: Upstream) -> None:
         """Take back what `hold` has given for *upstream*."""
         if upstream.endpoints:
-            key = upstream.id.service_port
+            key = _key_of(upstream)
             self._touched.add(key)
             for endpoint in upstream.endpoints:
                 self._groups[key].members[endpoint].users -= 1
@@ -128,9 +158,16 @@ class Endpoints:
         return self._past_ejections + sum(each.ejections for each in self)
 
 
+def _key_of(upstream: Upstream) -> GroupKey:
+    tls = upstream.tls
+    if tls is None:
+        return (upstream.id.service_port, "", "")
+    return (upstream.id.service_port, tls.fingerprint, tls.server_name)
+
+
 def _held(group: Group, endpoint: Endpoint) -> EndpointState:
     state = group.members.get(endpoint)
     if state is None:
-        state = group.members[endpoint] = EndpointState(endpoint, group)
+        state = group.members[endpoint] = group.make(endpoint)
     state.users += 1
     return state

@@ -15,7 +15,6 @@ from fsm_twisted.proxy.account import Account
 from fsm_twisted.proxy.request_body import RequestBody
 from fsm_twisted.proxy.response import Response
 from fsm_twisted.proxy.retry import IDEMPOTENT, Failure
-from fsm_twisted.proxy.upstream import UpstreamConnection
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ class Exchange(Account):
             self.answer(self._failure)
             return
         endpoint.in_flight += 1
-        idle = endpoint.idle
+        idle = endpoint.idle_for(self) if endpoint.is_by_name else endpoint.idle
         # A stale connection costs the only retry there is: look before the second time.
         may_be_stale = attempts is None and self.method in IDEMPOTENT
         while idle:
@@ -123,7 +122,7 @@ class Exchange(Account):
                 self.connected(upstream)
                 return
             upstream.close()
-        upstream = UpstreamConnection(self.plane, endpoint, self)
+        upstream = endpoint.connection(self.plane, self)
         self.upstream = upstream
         upstream.connect(state.connect_seconds)
 
@@ -223,7 +222,7 @@ class Exchange(Account):
         if upstream is not self.upstream:
             return
         if upstream.is_connecting:
-            self._failure = REPLIES["connect_failed"]
+            self._failure = upstream.connect_failure
             self._try_again(Failure.NOT_CONNECTED)
         elif self._response is None:
             self.closed_before_answer()
@@ -234,7 +233,7 @@ class Exchange(Account):
         """The endpoint has ended its output, and not a byte of an answer has come."""
         upstream = self.upstream
         assert upstream is not None  # noqa: S101  it has just told us
-        self._failure = REPLIES["upstream_closed"]
+        self._failure = upstream.close_failure
         self._try_again(Failure.FRESH_CLOSED if upstream.is_fresh else Failure.REUSED_CLOSED)
 
     def response_timed_out(self) -> None:

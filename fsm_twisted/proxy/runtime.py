@@ -16,6 +16,7 @@ from fsm_twisted.message.authority import parse_authority
 from fsm_twisted.observe.access import pack_route
 from fsm_twisted.observe.cells import UpstreamCells
 from fsm_twisted.proxy.endpoints import Endpoints, EndpointState
+from fsm_twisted.proxy.secure import Groups
 from fsm_twisted.routing.rewrite import compile_rewrite
 from fsm_twisted.routing.router import Router, renew_router
 from fsm_twisted.routing.server_name import ServerNames
@@ -40,11 +41,12 @@ class UpstreamState:
 
     ``key_of`` makes the key that the balancer wants, None when it wants none; ``cookie`` is the
     affinity cookie, None where there is none. ``is_usual`` says that no field of a request has a
-    part in the choice of its endpoint.
+    part in the choice of its endpoint, nor in the connection to it.
     """
 
     __slots__ = (
         "_defaults",
+        "_is_by_name",
         "balancer",
         "balancing",
         "cells",
@@ -76,7 +78,13 @@ class UpstreamState:
             else None
         )
 
-        self.is_usual = self.cookie is None and upstream.balancing.hash_by.source not in _FIELDS
+        self._is_by_name = _is_by_name(upstream)
+        is_by_field = upstream.balancing.hash_by.source in _FIELDS
+        self.is_usual = self.cookie is None and not is_by_field and not self._is_by_name
+
+    def differs_for_routes(self, upstream: Upstream) -> bool:
+        """Tell whether *upstream* asks for another state, not only for a renewed one."""
+        return self.balancing != upstream.balancing or self._is_by_name != _is_by_name(upstream)
 
     def renew(self, upstream: Upstream, loads: list[EndpointState]) -> None:
         """Take over the upstream and its endpoints as a new snapshot has them."""
@@ -102,6 +110,11 @@ class UpstreamState:
         if self.cookie is None:
             return b""
         return b"Set-Cookie: %b\r\n" % self.cookie.header(endpoint, secure=is_secure)
+
+
+def _is_by_name(upstream: Upstream) -> bool:
+    """Tell whether connections are made for the host of each request."""
+    return upstream.tls is not None and not upstream.tls.server_name
 
 
 def _first(own: float | None, default: float | None) -> float:
@@ -212,7 +225,7 @@ class RunTime:
         self._affinity = CookieAffinity(affinity_key)
         self._body_limit_bytes = body_limit_bytes
         self._upstreams: dict[UpstreamId, UpstreamState] = {}
-        self._endpoints = Endpoints()
+        self._endpoints = Endpoints(Groups().group_of)
         self._hosts_of: dict[UpstreamId, set[str]] = {}
         self._past_overhead_seconds = 0.0
         self.active = Active(EMPTY, Router({}, {}, None, None), ServerNames({}))
@@ -287,7 +300,7 @@ class RunTime:
             loads = self._endpoints.hold(upstream)
             if old is not None:
                 self._endpoints.release(old.upstream)
-            if old is None or old.balancing != upstream.balancing:
+            if old is None or old.differs_for_routes(upstream):
                 self._upstreams[key] = self._new_state(upstream, old)
                 stale |= self._hosts_of.get(key, set())
             self._upstreams[key].renew(upstream, loads)

@@ -142,6 +142,14 @@ class EndpointSide(Side, Protocol):
     def has_output(self) -> bool:
         """Whether something waits to be sent."""
 
+    @property
+    def connect_failure(self) -> ReplyReason:
+        """What the request is answered with when the connection has not come about."""
+
+    @property
+    def close_failure(self) -> ReplyReason:
+        """What it is answered with when the connection has ended before an answer."""
+
     def send_request(self, exchange: Exchange) -> int:
         """Send head, and all that there is of the body; return the number of bytes."""
 

@@ -72,6 +72,6 @@ def _gauges(plane: DataPlane) -> dict[str, int]:
     return {
         "connections": len(plane.connections),
         "endpoints_ejected": sum(not each.available for each in endpoints),
-        "pool_idle_connections": sum(len(each.idle) for each in endpoints),
+        "pool_idle_connections": sum(each.idle_count for each in endpoints),
         "requests_in_flight": sum(each.in_flight for each in endpoints),
     }

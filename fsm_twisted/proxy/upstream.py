@@ -13,6 +13,7 @@ from fsm_twisted.http1.reader import ResponseHeadReader
 from fsm_twisted.http1.writer import write_chunk, write_last_chunk
 from fsm_twisted.net.descriptor import Descriptor, PlainStream
 from fsm_twisted.proxy.http1_answer import AnswerReader
+from fsm_twisted.snapshot.reasons import REPLIES
 
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
@@ -41,8 +42,13 @@ class UpstreamConnection(Descriptor):
         "heads",
         "is_fresh",
         "plane",
+        "pool",
         "tunnel",
     )
+
+    # What a request is answered with: without a connection, and without a word on it.
+    connect_failure = REPLIES["connect_failed"]
+    close_failure = REPLIES["upstream_closed"]
 
     read_bytes = 64 * 1024
 
@@ -50,6 +56,7 @@ class UpstreamConnection(Descriptor):
         super().__init__(plane.loop)
         self.plane = plane
         self.endpoint = endpoint
+        self.pool = endpoint.idle
         self.exchange: Exchange | None = exchange
         self.tunnel: Tunnel | None = None
         self.heads = ResponseHeadReader(plane.options.limits)
@@ -88,6 +95,10 @@ class UpstreamConnection(Descriptor):
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             return OSError(code, os.strerror(code))
+        return self.established()
+
+    def established(self) -> Exception | None:
+        """Be ready: tell the exchange, if it still waits; return why to close otherwise."""
         self._is_connecting = False
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.resumeProducing()
@@ -116,12 +127,14 @@ class UpstreamConnection(Descriptor):
     def send_request(self, exchange: Exchange) -> int:
         """Send head, and all that there is of the body; return the number of bytes."""
         data, body = exchange.head_bytes, exchange.body
-        if body is not None:
-            self._is_chunked = body.is_chunked
-            parts = map(self._encoded, body.kept or ())
-            data = b"".join((data, *parts))
-            if body.is_whole and body.is_chunked:
-                data += write_last_chunk(body.trailers)
+        if body is None:
+            self.write_soon(data)
+            return len(data)
+        self._is_chunked = body.is_chunked
+        parts = map(self._encoded, body.kept or ())
+        data = b"".join((data, *parts))
+        if body.is_whole and body.is_chunked:
+            data += write_last_chunk(body.trailers)
         self.write(data)
         return len(data)
 
@@ -145,6 +158,9 @@ class UpstreamConnection(Descriptor):
         if exchange is not None:
             answer = self.answer
             if answer is None:
+                if self._soon:  # it has answered before it was asked
+                    exchange.closed_before_answer()
+                    return
                 if exchange.is_usual and exchange.pass_usual(data):
                     return
                 self.answer = answer = AnswerReader(exchange, self)
@@ -201,7 +217,7 @@ class UpstreamConnection(Descriptor):
         """Go back to the pool at the time *now*; the exchange is over and both sides are clean."""
         self.exchange = None
         endpoint = self.endpoint
-        idle = endpoint.idle
+        idle = self.pool
         if endpoint.is_retired or len(idle) >= self.plane.options.pool_size:
             self.close()
             return
@@ -233,5 +249,5 @@ class UpstreamConnection(Descriptor):
             exchange.upstream_gone(self)
         elif tunnel is not None:
             tunnel.closed(self)
-        elif self in self.endpoint.idle:
-            self.endpoint.idle.remove(self)
+        elif self in self.pool:
+            self.pool.remove(self)
