@@ -146,6 +146,17 @@ class Descriptor:
     def output_drained(self) -> None:
         """Learn that everything written has been handed to the kernel after a wait."""
 
+    def output_progressed(self) -> None:
+        """Learn that some, not all, of the waiting output has been sent."""
+
+    def output_failed(self) -> None:
+        """Learn, in a turn of its own, that the peer takes no more; the default closes."""
+        self.connectionLost(main.CONNECTION_LOST)
+
+    def output_ended(self) -> None:
+        """Learn that `finish` has done its part; the default closes the connection."""
+        self.close()
+
     def expired(self) -> None:
         """Learn that `deadline` has passed; the default gives up the connection."""
         self.abort()
@@ -216,13 +227,6 @@ class Descriptor:
         if not self.is_closed:
             self._loop.callLater(0, self.output_failed)
 
-    def output_failed(self) -> None:
-        """Learn, in a turn of its own, that the peer takes no more; the default closes."""
-        self.connectionLost(main.CONNECTION_LOST)
-
-    def output_progressed(self) -> None:
-        """Learn that some, not all, of the waiting output has been sent."""
-
     def connectionLost(self, reason: object) -> None:
         """Release everything; `closed` tells the subclass."""
         if self.is_closed:
@@ -244,13 +248,8 @@ class Descriptor:
             self._recv = self._send = _gone
             self._socket.close()
 
-    def readConnectionLost(self, reason: object) -> None:
-        """Twisted's word for a half-closed connection; ours is `input_ended`."""
-        self.connectionLost(reason)
-
-    def writeConnectionLost(self, reason: object) -> None:
-        """Twisted's word for a connection that cannot be written; the same as lost."""
-        self.connectionLost(reason)
+    # Twisted's words for a connection that is lost in one direction.
+    readConnectionLost = writeConnectionLost = connectionLost
 
     # Output
 
@@ -277,13 +276,8 @@ class Descriptor:
             return
         else:
             out += data
-        if (
-            len(out) > HIGH_WATER_BYTES
-            and self._producer is not None
-            and not self._producer_paused
-        ):
-            self._producer_paused = True
-            self._producer.pauseProducing()
+        if len(out) > HIGH_WATER_BYTES:
+            self._pause_producer()
 
     def write_soon(self, data: bytes) -> None:
         """Send *data* at the end of this turn; no later `write` or close overtakes it."""
@@ -318,9 +312,13 @@ class Descriptor:
         """Pause *producer* whenever too much waits here; one producer at a time."""
         self._producer = producer
         self._producer_paused = False
-        if self._out is not None and len(self._out) > HIGH_WATER_BYTES:
+        if self.is_full:
+            self._pause_producer()
+
+    def _pause_producer(self) -> None:
+        if self._producer is not None and not self._producer_paused:
             self._producer_paused = True
-            producer.pauseProducing()
+            self._producer.pauseProducing()
 
     def unregister_producer(self) -> None:
         """Forget the producer; one that was paused goes on."""
@@ -374,10 +372,6 @@ class Descriptor:
             self._loop.addWriter(self)
             return
         self.output_ended()
-
-    def output_ended(self) -> None:
-        """Learn that `finish` has done its part; the default closes the connection."""
-        self.close()
 
     def close(self) -> None:
         """Close now, politely for TLS; what waits is lost."""

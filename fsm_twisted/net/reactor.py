@@ -72,12 +72,14 @@ class FsmReactor(EPollReactor):
             self._flush()
 
     def _flush(self) -> None:
-        # What is added meanwhile has its turn in the next pass.
-        while self.outbox:
-            waiting = self.outbox[:]
-            self.outbox.clear()
-            for each in waiting:
+        waiting = self.outbox[:]
+        self.outbox.clear()
+        for each in waiting:
+            try:
                 each.flush()
+            except BaseException as failure:  # noqa: BLE001  nobody else loses its turn
+                _log.failure("a descriptor failed", Failure())
+                self._disconnectSelectable(each, failure, False)  # noqa: FBT003
 
     doIteration = doPoll
 

@@ -31,7 +31,7 @@ class Http1Exchange(Exchange):
             endpoint.succeeded()
         self.upstream = None
         cells.bytes_out += len(answer)
-        self.downstream.write(answer)
+        self.downstream.write_soon(answer)
         now = plane.seconds()
         cells.observe(self.method, data[_STATUS_CLASS] - _ZERO, now - self.begun, now - self.sent)
         if plane.access is not None:

@@ -14,7 +14,7 @@ from fsm_twisted.proxy.replies import SERVER, reply_bytes
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
     from fsm_twisted.message.heads import ResponseHead
-    from fsm_twisted.net.descriptor import EventLoop
+    from fsm_twisted.net.loop import EventLoop
     from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.plane import DataPlane
     from fsm_twisted.proxy.record import Asked

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from wsgiref.handlers import format_date_time
 
 from fsm_twisted.balancing.budget import RetryBudget
-from fsm_twisted.net.descriptor import EventLoop, Stream
+from fsm_twisted.net.descriptor import Stream
+from fsm_twisted.net.loop import EventLoop
 from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.proxy.downstream import Downstream
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions

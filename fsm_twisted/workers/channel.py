@@ -15,7 +15,8 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from fsm_twisted.net.descriptor import Descriptor, EventLoop, PlainStream
+from fsm_twisted.net.descriptor import Descriptor, PlainStream
+from fsm_twisted.net.loop import EventLoop
 
 _log = Logger()
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 from twisted.internet import main
 from twisted.logger import Logger
 
-from fsm_twisted.net.descriptor import EventLoop
+from fsm_twisted.net.loop import EventLoop
 from fsm_twisted.workers.plan import Plan
 
 _log = Logger()

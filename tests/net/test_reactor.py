@@ -156,3 +156,77 @@ def test_a_twisted_with_other_internals_keeps_its_own_reactor() -> None:
         "from twisted.internet import reactor\n"
         "print(done, type(reactor).__name__)"
     ) == ("False EPollReactor")
+
+
+class _Answering(Recorder):
+    """Answers every read at the end of the turn."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.write_soon(b"<" + data)
+        if data == b"more":
+            self.write(b">")
+        if data == b"last":
+            self.finish()
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"), [(b"one", b"<one"), (b"more", b"<more>"), (b"last", b"<last")]
+)
+def test_what_is_sent_soon_is_sent_in_its_order_and_before_an_end(
+    world: Turning, asked: bytes, answered: bytes
+) -> None:
+    with attached(world, narrow_pair(), _Answering) as (_, peer):
+        peer.sendall(asked)
+        world.settle()
+
+        assert peer.recv(100) == answered
+
+
+def test_what_a_timed_call_sends_soon_does_not_wait_for_the_next_event(world: Turning) -> None:
+    with attached(world, narrow_pair()) as (descriptor, peer):
+        world.reactor.callLater(0, descriptor.write_soon, b"tick")
+        world.settle()
+
+        assert peer.recv(100) == b"tick"
+
+
+def test_all_that_is_ready_is_read_before_anything_is_sent_soon() -> None:
+    world = turning(FsmReactor)
+    order: list[str] = []
+
+    class Telling(Recorder):
+        def data_received(self, data: bytes) -> None:
+            order.append("read")
+            self.write_soon(data)
+
+        def flush(self) -> None:
+            order.append("sent")
+            super().flush()
+
+    with (
+        attached(world, narrow_pair(), Telling) as (_, one),
+        attached(world, narrow_pair(), Telling) as (_, other),
+    ):
+        one.sendall(b"x")
+        other.sendall(b"y")
+        world.settle()
+
+        assert order == ["read", "read", "sent", "sent"]
+        assert (one.recv(9), other.recv(9)) == (b"x", b"y")
+
+
+def test_what_was_to_be_sent_soon_is_not_sent_after_an_abort() -> None:
+    world = turning(FsmReactor)
+
+    class Aborting(Recorder):
+        def data_received(self, data: bytes) -> None:
+            self.write_soon(data)
+            self.abort()
+
+    with attached(world, narrow_pair(), Aborting) as (descriptor, peer):
+        peer.sendall(b"x")
+        world.settle()
+
+        assert descriptor.told == ["closed"]
+        assert peer.recv(9) == b""
