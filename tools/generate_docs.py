@@ -2,15 +2,21 @@
 Write the tables of docs/ that are made from the code.
 
 Run ``python tools/generate_docs.py`` after a change of the annotations, the reason codes, the
-options or the metrics; a test_documentation.py (of tests/compiler, tests/settings, tests/observe)
-fails while a table is behind.
+options, the metrics or the chart's values; a test_documentation.py (of tests/compiler,
+tests/settings, tests/observe, tests/chart) fails while a table is behind.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import getitem
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import yaml
 
 from fsm_twisted.compiler.annotations import ANNOTATIONS, LATER, Asked
 from fsm_twisted.net.tls import HandshakeResult
@@ -18,9 +24,14 @@ from fsm_twisted.observe.access_format import JSON_FIELDS, VARIABLES
 from fsm_twisted.observe.exposition import FAMILIES, PREFIX
 from fsm_twisted.proxy.places import Refusal
 from fsm_twisted.settings import OPTIONS
-from fsm_twisted.snapshot.reasons import FINDINGS, REPLIES
+from fsm_twisted.snapshot.reasons import FINDINGS, REPLIES, SYNCED
 
-DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+# Findings of files and of whole kinds: there is no object whose Events anybody would read.
+UNTOLD: Final = ("file_unreadable", "object_repeated", "kind_forbidden")
+ROOT: Final = Path(__file__).resolve().parent.parent
+DOCS: Final = ROOT / "docs"
+VALUES: Final = ROOT / "charts" / "fsm" / "values.yaml"
+_VALUES_LINE: Final = re.compile(r"(?P<indent> *)(?:# (?P<comment>.*)|(?P<key>\w+):.*)")
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -74,6 +85,19 @@ def findings() -> str:
     return table(("code", "severity", "meaning", "remedy"), rows)
 
 
+def events() -> str:
+    """Return the Events of Kubernetes by reason."""
+    rows = [
+        (f"`{SYNCED}`", "Normal", "", "every worker serves the Ingress as it is now"),
+        *(
+            (f"`{each.event}`", "Warning", f"`{each.code}`", each.meaning)
+            for each in FINDINGS.values()
+            if each.code not in UNTOLD
+        ),
+    ]
+    return table(("reason", "type", "finding", "meaning"), rows)
+
+
 def options() -> str:
     """Return the options of the program, a table for each group."""
     groups: dict[str, list[tuple[str, ...]]] = {}
@@ -119,11 +143,44 @@ def access_variables() -> str:
     return table(("variable", "meaning"), rows)
 
 
+def described_values(text: str) -> dict[str, tuple[Any, str]]:
+    """Return the values of the chart that have a comment above them: default and meaning."""
+    defaults = yaml.safe_load(text)
+    found: dict[str, tuple[Any, str]] = {}
+    above: list[tuple[int, str]] = []
+    comment = ""
+    for line in text.splitlines():
+        match = _VALUES_LINE.fullmatch(line)
+        if match is None:
+            comment = ""
+        elif match["comment"] is not None:
+            comment = f"{comment} {match['comment']}".strip()
+        else:
+            indent = len(match["indent"])
+            above = [each for each in above if each[0] < indent] + [(indent, match["key"])]
+            path = [key for _, key in above]
+            if comment and len(path) > 1:
+                found[".".join(path)] = (reduce(getitem, path, defaults), comment)
+            comment = ""
+    return found
+
+
+def chart_values() -> str:
+    """Return the values of the chart."""
+    rows = (
+        (f"`{path}`", f"`{json.dumps(default)}`", meaning)
+        for path, (default, meaning) in described_values(VALUES.read_text()).items()
+    )
+    return table(("value", "default", "meaning"), rows)
+
+
 TABLES: Final[dict[str, dict[str, Callable[[], str]]]] = {
     "annotations.md": {"annotations": honoured_annotations, "later": later_annotations},
     "reason-codes.md": {"replies": replies, "findings": findings},
+    "cluster.md": {"events": events},
     "options.md": {"options": options},
     "access-log.md": {"json": access_json, "variables": access_variables},
+    "install.md": {"values": chart_values},
     "metrics.md": {"metrics": metrics, "results": handshake_results, "refusals": refusals},
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import resource
 import signal
 import socket
@@ -28,6 +29,9 @@ from fsm_twisted.assembly.serving import Serving
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.access_log import AccessLog, LineWriter
 from fsm_twisted.control.controller import Controller
+from fsm_twisted.control.event_queue import EventQueue
+from fsm_twisted.control.events import Events
+from fsm_twisted.control.notes import Author
 from fsm_twisted.net.addresses import BindError, bind, bound_address
 from fsm_twisted.observe.report import Number
 from fsm_twisted.settings import Settings
@@ -86,8 +90,11 @@ class IngressService(MultiService):
         self._serving: Serving
         self._duties = Duties()
         self._access: AccessLog | None = None
-        compiler = CompilerOptions(
-            controller_name=settings.controller_name, ingress_class=settings.ingress_class
+        self._counting: list[Callable[[], Mapping[str, Number]]] = []
+        self._compiler = compiler = CompilerOptions(
+            controller_name=settings.controller_name,
+            ingress_class=settings.ingress_class,
+            allows_foreign_secrets=settings.allow_cross_namespace_secrets,
         )
         self._controller = Controller(compiler, self._publish, now=lambda: datetime.now(UTC))
         self._recompiling = LoopingCall(self._controller.recompile)
@@ -137,6 +144,7 @@ class IngressService(MultiService):
             self._give_up(str(error))
         if self._access is not None:
             self._access.writer.start()
+            self._counting.append(self._access.counts)
             self._follow_rotation(self._access.writer)
         self._serving = self._make_serving()
         self._serving.start()
@@ -189,7 +197,28 @@ class IngressService(MultiService):
         """Yield what the cluster is owed; files are owed nothing."""
         if not isinstance(self._source, ClusterSource):
             return
-        yield from ()
+        if self._settings.events:
+            events = self._make_events(self._source)
+            self._controller.observe(events.observe)
+            self._counting.append(events.counts)
+            yield events
+
+    def _make_events(self, source: ClusterSource) -> Events:
+        queue = EventQueue(
+            source.api,
+            Author(self._settings.controller_name, socket.gethostname()),
+            clock=self._reactor,
+            wall=lambda: datetime.now(UTC),
+            draw=random.random,
+            is_leader=lambda: True,
+        )
+        return Events(
+            queue,
+            annotation_prefix=self._compiler.annotation_prefix,
+            when_served=self._serving.when_served,
+            clock=self._reactor,
+            is_leader=lambda: True,
+        )
 
     def _listen_admin(self) -> None:
         sock = self._admin
@@ -209,9 +238,10 @@ class IngressService(MultiService):
         return "" if self._has_started else "starting"
 
     def _own_series(self) -> Mapping[str, Number]:
-        access = self._access
-        counts = access.counts() if access is not None else {}
-        return {"workers": self._serving.serving, **counts}
+        found: dict[str, Number] = {"workers": self._serving.serving}
+        for counts in self._counting:
+            found.update(counts())
+        return found
 
     def _publish(self, snapshot: Snapshot) -> None:
         self._serving.publish(snapshot)

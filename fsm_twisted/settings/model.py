@@ -17,6 +17,7 @@ class Settings:
     kubeconfig: str | None
     context: str | None
     watch_namespace: tuple[str, ...]
+    events: bool
     ingress_class: str
     controller_name: str
     http: tuple[ListenAddress, ...]
@@ -26,6 +27,7 @@ class Settings:
     default_tls_key: str | None
     plain_http_on_tls_hosts: PlainHttp
     https_redirect_port: int
+    allow_cross_namespace_secrets: bool
     trusted_proxies: tuple[Network, ...]
     proxy_protocol: bool
     session_key_file: str | None

@@ -96,6 +96,14 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     Option(
+        "events",
+        "Where objects come from",
+        "on",
+        read_switch,
+        "on, off",
+        "Tell of findings as Events of the cluster, and of Ingresses that are served.",
+    ),
+    Option(
         "ingress-class",
         "Where objects come from",
         "pipy",
@@ -150,6 +158,14 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "https-redirect-port", "TLS", "443", read_port, "a port", "Port of the redirect's target."
+    ),
+    Option(
+        "allow-cross-namespace-secrets",
+        "TLS",
+        "off",
+        read_switch,
+        "on, off",
+        "Let annotations name Secrets of other namespaces; never spec.tls.",
     ),
     Option(
         "trusted-proxies",

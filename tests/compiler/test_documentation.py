@@ -20,7 +20,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["annotations.md", "reason-codes.md"])
+@pytest.mark.parametrize("page", ["annotations.md", "reason-codes.md", "cluster.md"])
 def test_the_tables_of_the_page_are_up_to_date(page: str) -> None:
     text = (ROOT / "docs" / page).read_text()
 

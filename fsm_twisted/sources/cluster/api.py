@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from io import BytesIO
 from typing import Final
 from urllib.parse import urlencode
 
@@ -14,13 +13,12 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.client import FileBodyProducer
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IResponse
 
 from fsm_twisted._version import __version__
 from fsm_twisted.sources.cluster.access import Access, AccessKeeper, ApiFailure
-from fsm_twisted.sources.cluster.body import Unreachable, collect_body, explain, stream_body
+from fsm_twisted.sources.cluster.body import Text, Unreachable, collect_body, explain, stream_body
 from fsm_twisted.sources.cluster.stream import WatchDecoder, WatchEvent
 
 ANSWER_LIMIT_BYTES: Final = 256 * 1024 * 1024
@@ -225,7 +223,7 @@ class Api:
         producer = None
         if text is not None:
             headers.setRawHeaders("Content-Type", [content_type])
-            producer = FileBodyProducer(BytesIO(text))
+            producer = Text(text)
         answer: Deferred[IResponse] = self._agent_for(access).request(
             method.encode(), (access.base_url + target).encode(), headers, producer
         )

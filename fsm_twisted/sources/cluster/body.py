@@ -1,22 +1,46 @@
-"""Reading the body of an answer: whole with a limit, or piece by piece for as long as it lasts."""
+"""Bodies: of a request; of an answer, whole with a limit or piece by piece as long as it lasts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
-from twisted.web.iweb import IResponse
+from twisted.web.iweb import IBodyProducer, IResponse
+from zope.interface import implementer
 
 from fsm_twisted.sources.cluster.access import ApiFailure
 
 
 class Unreachable(ApiFailure):
     """The API server gives no answer, or not the whole of it."""
+
+
+@implementer(IBodyProducer)
+class Text:
+    """The body of a request: short, so it is written at once."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self.length = len(text)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:  # noqa: N802  Twisted's name
+        """Write everything."""
+        consumer.write(self._text)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """Nothing is left to wait with."""
+
+    def resumeProducing(self) -> None:
+        """Nothing is left to go on with."""
+
+    def stopProducing(self) -> None:
+        """Nothing is left to end."""
 
 
 class _Body(Protocol):
