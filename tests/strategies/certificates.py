@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -76,8 +77,14 @@ def make_pair(
     begin: datetime = BEGIN,
     end: datetime = END,
     issuer: Pair | None = None,
+    *,
+    is_authority: bool = False,
 ) -> Pair:
-    """Make a certificate for *name*, signed by *issuer* or by itself."""
+    """
+    Make a certificate for *name*, signed by *issuer* or by itself.
+
+    An address among *sans* becomes an address of the subjectAltName.
+    """
     key = make_key(kind)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
@@ -90,11 +97,21 @@ def make_pair(
         .not_valid_after(end)
     )
     if sans:
-        names = x509.SubjectAlternativeName([x509.DNSName(each) for each in sans])
+        names = x509.SubjectAlternativeName([_general_name(each) for each in sans])
         builder = builder.add_extension(names, critical=False)
+    if is_authority:
+        constraints = x509.BasicConstraints(ca=True, path_length=None)
+        builder = builder.add_extension(constraints, critical=True)
     signer = issuer.key if issuer else key
     algorithm = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
     return Pair(builder.sign(signer, algorithm), key)
+
+
+def _general_name(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
 
 
 def days(count: int) -> timedelta:
