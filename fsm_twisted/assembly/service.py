@@ -147,6 +147,7 @@ class IngressService(MultiService):
             self._counting.append(self._access.counts)
             self._follow_rotation(self._access.writer)
         self._serving = self._make_serving()
+        self._counting.append(self._serving.series)
         self._serving.start()
         try:
             self._source.check()
@@ -238,7 +239,7 @@ class IngressService(MultiService):
         return "" if self._has_started else "starting"
 
     def _own_series(self) -> Mapping[str, Number]:
-        found: dict[str, Number] = {"workers": self._serving.serving}
+        found: dict[str, Number] = {}
         for counts in self._counting:
             found.update(counts())
         return found

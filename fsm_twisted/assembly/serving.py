@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from fsm_twisted.observe.report import Report
+from fsm_twisted.observe.report import Number, Report
 from fsm_twisted.snapshot.model import Snapshot
 
 
@@ -20,9 +20,8 @@ class Serving(Protocol):
     def publish(self, snapshot: Snapshot) -> None:
         """Serve *snapshot* from now on."""
 
-    @property
-    def serving(self) -> int:
-        """How many processes serve a snapshot."""
+    def series(self) -> Mapping[str, Number]:
+        """Return what is known of the processes that serve, by series."""
 
     def report(self) -> Deferred[Report]:
         """Add up what has been counted; fires soon, and does not fail."""

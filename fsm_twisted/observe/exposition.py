@@ -108,6 +108,13 @@ FAMILIES: Final = tuple(
         ),
         ("events_waiting", "gauge", (), "Events to be written."),
         ("workers", "gauge", (), "Processes that serve."),
+        ("workers_wanted", "gauge", (), "Processes that ought to serve."),
+        (
+            "workers_apart_longest_seconds",
+            "gauge",
+            (),
+            "Longest time that workers were more than one configuration apart, since the start.",
+        ),
         ("series_dropped", "gauge", (), "Series left out because there are too many."),
         ("build_info", "gauge", ("version",), "Version, always 1."),
     )

@@ -41,7 +41,7 @@ class Kind(IntEnum):
     READY = 16
     """The worker runs, and waits for its first snapshot."""
     ACKNOWLEDGED = 17
-    """The generation that is served from now on, in decimal."""
+    """The generation that is served, and since when (monotonic seconds), both in decimal."""
     LOG = 18
     """A log event, see `workers.log_events`."""
     METRICS = 19

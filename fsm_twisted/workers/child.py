@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -73,7 +74,8 @@ class Worker:
         snapshot = wire.apply(self._snapshot, payload)
         self._road.publish(snapshot)
         self._snapshot = snapshot
-        self.channel.send(Kind.ACKNOWLEDGED, b"%d" % snapshot.generation)
+        served = b"%d %.6f" % (snapshot.generation, time.monotonic())
+        self.channel.send(Kind.ACKNOWLEDGED, served)
         if is_first:
             gc.collect()
             gc.freeze()

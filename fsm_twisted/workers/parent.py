@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from fsm_twisted.observe.report import Report
+from fsm_twisted.observe.report import Number, Report
 from fsm_twisted.snapshot.model import Snapshot
 from fsm_twisted.workers.channel import Kind
 from fsm_twisted.workers.counts import Counts
@@ -18,10 +18,12 @@ from fsm_twisted.workers.plan import Plan
 from fsm_twisted.workers.post import Encoder, Patience, Post, Receivers
 from fsm_twisted.workers.road import Front
 from fsm_twisted.workers.spawn import NurseryProcess
+from fsm_twisted.workers.spread import Spread
 
 _log = Logger()
 
 OBEY_SECONDS = 2.0
+LATE_SECONDS = 1.0
 _NO_RECEIVERS: Receivers = {}
 
 
@@ -31,6 +33,10 @@ class Fleet:
 
     A worker that dies is replaced; a nursery that dies is rebuilt, while its workers go on. The
     end of this process ends them all, because their channels end.
+
+    Workers go from snapshot to snapshot together: the next one is sent when all serve the one
+    before, and what comes meanwhile is sent as one change. One that takes longer than
+    `LATE_SECONDS` is not waited for until it has caught up.
 
     Args:
         reactor: The master's.
@@ -58,6 +64,10 @@ class Fleet:
         self._have_all_served = False
         self._gone: list[Callable[[], None]] = []
         self._waiting: list[tuple[int, Deferred[None]]] = []
+        self._newest: Snapshot | None = None
+        self._sent: Snapshot | None = None
+        self._late: Any = None
+        self._spread = Spread()
         encoder = Encoder()
         self._counts = Counts(reactor)
         receivers = {Kind.METRICS: self._counts.received, **receivers}
@@ -72,9 +82,35 @@ class Fleet:
         self._start_nursery()
 
     def publish(self, snapshot: Snapshot) -> None:
-        """Have *snapshot* served by every worker, from now on."""
+        """Have *snapshot* served by every worker, as soon as all serve the one before."""
+        self._newest = snapshot
+        self._advance()
+
+    def _advance(self) -> None:
+        newest = self._newest
+        if any(post.is_changing and not post.is_late for post in self._posts):
+            return
+        self._wait_no_longer()
+        if newest is None or newest is self._sent:
+            return
+        self._sent = newest
         for post in self._posts:
-            post.publish(snapshot)
+            post.publish(newest)
+        self._late = self._reactor.callLater(LATE_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        """Leave those behind that are late."""
+        self._late = None
+        for post in self._posts:
+            if post.is_changing and not post.is_late:
+                post.is_late = True
+                _log.warn("worker {number} is slow; the others go on", number=post.number)
+        self._advance()
+
+    def _wait_no_longer(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
     def missing(self) -> str:
         """
@@ -99,7 +135,19 @@ class Fleet:
     @property
     def serving(self) -> int:
         """How many workers serve a snapshot."""
-        return sum(post.serving is not None for post in self._posts)
+        return len(self._generations())
+
+    def series(self) -> Mapping[str, Number]:
+        """Return what is known of the workers, by series."""
+        self._spread.tell(self._generations(), time.monotonic())
+        return {
+            "workers": self.serving,
+            "workers_wanted": len(self._posts),
+            "workers_apart_longest_seconds": self._spread.longest_seconds,
+        }
+
+    def _generations(self) -> list[int]:
+        return [post.serving.generation for post in self._posts if post.serving is not None]
 
     def when_served(self, generation: int) -> Deferred[None]:
         """
@@ -117,12 +165,14 @@ class Fleet:
     def _forget(self, waiting: Deferred[None]) -> None:
         self._waiting = [each for each in self._waiting if each[1] is not waiting]
 
-    def _acknowledged(self) -> None:
-        self._have_all_served |= all(post.serving is not None for post in self._posts)
+    def _acknowledged(self, seconds: float) -> None:
+        self._have_all_served |= self.serving == len(self._posts)
+        self._spread.tell(self._generations(), seconds)
         self._tell_served()
+        self._advance()
 
     def _tell_served(self) -> None:
-        served = [post.serving.generation for post in self._posts if post.serving is not None]
+        served = self._generations()
         if len(served) < len(self._posts) or not self._waiting:
             return
         slowest = min(served)
@@ -176,7 +226,9 @@ class Fleet:
 
     def _vacated(self, post: Post) -> None:
         self._counts.gone(post.number)
+        self._spread.tell(self._generations(), time.monotonic())
         if not self._is_ending:
+            self._advance()
             delay = post.patience.delay(time.monotonic() - post.began_seconds)
             _log.warn(
                 "worker {number} has died; the next one starts in {seconds} s",
@@ -230,6 +282,7 @@ class Fleet:
 
     def _begin_end(self) -> None:
         self._is_ending = True
+        self._wait_no_longer()
         self._counts.end()
         # Nobody but workers may hold the listening sockets now, or the kernel goes on accepting.
         if self._nursery is not None:

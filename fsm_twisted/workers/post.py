@@ -70,14 +70,15 @@ class Post:
     The master's side of one worker.
 
     At most one snapshot is under way: what comes meanwhile is sent as one change when the worker
-    has acknowledged it, so no queue grows and a slow worker keeps nobody waiting. One that does
-    not acknowledge within `OVERDUE_SECONDS` hangs: it is killed, so that another takes the post.
+    has acknowledged it, so no queue grows. One that does not acknowledge within `OVERDUE_SECONDS`
+    hangs: it is killed, so that another takes the post.
 
     Args:
         loop: The reactor.
         number: From 1 on.
         encoder: Shared by all posts.
-        acknowledged: Called when the worker serves another generation.
+        acknowledged: Called when the worker serves another generation, with the monotonic time
+            at which it began to.
         vacated: Called when the worker has gone.
         receivers: Take the messages that are not about snapshots.
 
@@ -91,7 +92,7 @@ class Post:
         loop: Any,
         number: int,
         encoder: Encoder,
-        acknowledged: Callable[[], None],
+        acknowledged: Callable[[float], None],
         vacated: Callable[[Post], None],
         receivers: Receivers,
     ) -> None:
@@ -101,6 +102,7 @@ class Post:
         self.serving: Snapshot | None = None
         self.began_seconds = 0.0
         self.pid = 0
+        self.is_late = False
         self._sent: Snapshot | None = None
         self._wanted: Snapshot | None = None
         self._channel: Channel | None = None
@@ -114,6 +116,11 @@ class Post:
     def is_held(self) -> bool:
         """Whether there is a worker, however young."""
         return self._channel is not None
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether a worker that serves has been sent a change and does not serve it yet."""
+        return self.serving is not None and self._sent is not self.serving
 
     def take(self, sock: socket.socket, now: float) -> None:
         """
@@ -171,25 +178,28 @@ class Post:
     def _received(self, kind: Kind, payload: bytes) -> None:
         try:
             if kind is Kind.ACKNOWLEDGED:
-                self._confirm(int(payload))
+                generation, seconds = payload.split(b" ")
+                self._confirm(int(generation), float(seconds))
             elif kind is not Kind.READY:
                 self._receivers[kind](self.number, payload)
         except (ValueError, TypeError, LookupError):
             _log.failure("worker {number} talks nonsense", number=self.number)
             self.kill()
 
-    def _confirm(self, generation: int) -> None:
+    def _confirm(self, generation: int, seconds: float) -> None:
         if self._sent is None or self._sent.generation != generation:
             msg = f"generation {generation} was not sent"
             raise ValueError(msg)
         self._in_time()
         self.serving = self._sent
-        self._acknowledged()
         self._advance()
+        self.is_late &= self.is_changing
+        self._acknowledged(seconds)
 
     def _ended(self) -> None:
         self._in_time()
         self._channel = self._sent = self.serving = None
+        self.is_late = False
         if self.pid:
             # A worker whose nursery has died belongs to process 1, which in a container is us.
             self._loop.callLater(REAP_SECONDS, _reap, self.pid)

@@ -6,7 +6,7 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from typing import Any
@@ -21,7 +21,7 @@ from fsm_twisted.net.addresses import ListenAddress
 from fsm_twisted.net.listener import Listener
 from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.net.tls import Certificates
-from fsm_twisted.observe.report import Report
+from fsm_twisted.observe.report import Number, Report
 from fsm_twisted.proxy.entrance import Entrance
 from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.proxy.plane import DataPlane
@@ -166,10 +166,9 @@ class DataRoad:
             total = total.plus(piece)
         return total
 
-    @property
-    def serving(self) -> int:
-        """One: this process."""
-        return 1
+    def series(self) -> Mapping[str, Number]:
+        """Return what is known of the processes that serve: it is this one."""
+        return {"workers": 1, "workers_wanted": 1}
 
     def missing(self) -> str:
         """Say what is missing until the newest snapshot is served; ``""`` when nothing is."""

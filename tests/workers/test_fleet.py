@@ -20,7 +20,7 @@ from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.snapshot.identity import IngressId
 from fsm_twisted.snapshot.model import Match, Route, Snapshot, VirtualHost
 from fsm_twisted.snapshot.reasons import REPLIES
-from fsm_twisted.workers.parent import Fleet
+from fsm_twisted.workers.parent import LATE_SECONDS, Fleet
 from fsm_twisted.workers.plan import Plan
 from fsm_twisted.workers.road import Front
 
@@ -173,6 +173,28 @@ def test_workers_differ_by_more_than_one_generation_for_50_ms_at_most(world: Wor
     assert world.generations == [151, 151]
 
 
+def test_however_fast_changes_come_all_workers_go_through_the_same_snapshots(
+    world: World,
+) -> None:
+    world.publish(1)
+    world.served(1)
+    passed: list[list[int]] = [[1], [1]]
+    for generation in range(2, 300):
+        if generation < 100:
+            world.publish(generation)
+        world.reactor.iterate(0.001)
+        for seen, now in zip(passed, world.generations, strict=True):
+            if seen[-1] != now:
+                seen.append(now)
+        ahead = max(passed, key=len)
+        assert min(passed, key=len)[-1] in ahead[-2:]
+        if world.generations == [99, 99]:
+            break
+
+    assert passed[0] == passed[1]
+    assert passed[0][-1] == 99
+
+
 def test_a_worker_that_stands_still_keeps_nobody_waiting_and_skips_what_is_old(
     world: World,
 ) -> None:
@@ -190,6 +212,23 @@ def test_a_worker_that_stands_still_keeps_nobody_waiting_and_skips_what_is_old(
 
     # One change was under way when it stopped; all others travel as one.
     assert set(passed) <= {1, 2, 11}
+    assert float(world.fleet.series()["workers_apart_longest_seconds"]) > 0
+
+
+def test_the_others_wait_for_a_worker_that_is_a_little_slow(world: World) -> None:
+    world.publish(1)
+    world.served(1)
+    os.kill(world.pid(0), signal.SIGSTOP)
+    world.publish(2)
+    world.until_served_by(1, 2)
+    world.publish(3)
+    begun = time.monotonic()
+    world.until_served_by(1, 3)
+    waited = time.monotonic() - begun
+    os.kill(world.pid(0), signal.SIGCONT)
+    world.served(3)
+
+    assert waited > LATE_SECONDS / 2
 
 
 def test_the_successor_of_a_dead_worker_serves_the_newest_snapshot(world: World) -> None:

@@ -68,7 +68,7 @@ def station() -> Iterator[Station]:
     ours, its = socket.socketpair()
     for each in (ours, its):
         each.setblocking(False)
-    post = Post(loop, 1, Encoder(), lambda: None, lambda _: None, {})
+    post = Post(loop, 1, Encoder(), lambda _: None, lambda _: None, {})
     post.take(ours, 0)
     with subprocess.Popen(["sleep", "60"]) as process, its:
         station = Station(loop, post, its, process)
@@ -85,12 +85,12 @@ def test_changes_that_come_before_the_answer_travel_as_one(station: Station) -> 
 
     assert station.gets() == [1]
 
-    station.says(Kind.ACKNOWLEDGED, b"1")
+    station.says(Kind.ACKNOWLEDGED, b"1 0.5")
 
     assert station.gets() == [3]
     assert station.post.serving == Snapshot(1)
 
-    station.says(Kind.ACKNOWLEDGED, b"3")
+    station.says(Kind.ACKNOWLEDGED, b"3 0.6")
 
     assert station.gets() == []
     assert station.post.serving == Snapshot(3)
@@ -110,7 +110,7 @@ def test_a_worker_that_answers_in_time_is_left_alone(station: Station) -> None:
     for generation in (1, 2):
         station.post.publish(Snapshot(generation))
         station.loop.advance(OVERDUE_SECONDS - 1)
-        station.says(Kind.ACKNOWLEDGED, b"%d" % generation)
+        station.says(Kind.ACKNOWLEDGED, b"%d 0.5" % generation)
     station.loop.advance(10 * OVERDUE_SECONDS)
 
     assert not station.is_killed()
@@ -120,8 +120,10 @@ def test_a_worker_that_answers_in_time_is_left_alone(station: Station) -> None:
 @pytest.mark.parametrize(
     ("kind", "payload"),
     [
-        (Kind.ACKNOWLEDGED, b"2"),
-        (Kind.ACKNOWLEDGED, b"one"),
+        (Kind.ACKNOWLEDGED, b"2 0.5"),
+        (Kind.ACKNOWLEDGED, b"1"),
+        (Kind.ACKNOWLEDGED, b"one 0.5"),
+        (Kind.ACKNOWLEDGED, b"1 then"),
         (Kind.LOG, b"nonsense"),
         (Kind.SNAPSHOT, b""),
     ],
