@@ -127,8 +127,21 @@ def _marking_last(faults: list[_Fault]) -> list[tuple[_Fault, bool]]:
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return *findings* ordered by object, code and message."""
-    return tuple(sorted(findings, key=_order))
+    return tuple(sorted(findings, key=place_of))
 
 
-def _order(finding: Finding) -> tuple[ObjectRef, str, str, str]:
-    return (finding.object, finding.reason.code, finding.message, finding.consequence)
+Place = tuple[str, str, str, str, str, str, str]
+
+
+def place_of(finding: Finding) -> Place:
+    """Return what findings are ordered by: different ones have different places."""
+    about = finding.object
+    return (
+        about.kind,
+        about.namespace,
+        about.name,
+        finding.reason.code,
+        finding.message,
+        finding.consequence,
+        finding.remedy,
+    )

@@ -150,6 +150,17 @@ def note_tls(
             _note_lost(entry, entry.found, owners, book)
 
 
+def next_doubt(entries: Iterable[TLSEntry], now: datetime) -> datetime | None:
+    """Return when `note_tls` may say something else of *entries*, None for never."""
+    moments = (
+        moment
+        for each in entries
+        if (certificate := each.certificate) is not None
+        for moment in (certificate.not_before, certificate.not_after)
+    )
+    return min((moment for moment in moments if moment >= now), default=None)
+
+
 def _entries(ingress: Ingress, inventory: Inventory) -> Iterator[TLSEntry]:
     ref = ref_of(ingress)
     of_rules = tuple(rule.host for rule in ingress.rules)

@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from fsm_twisted.objects.inventory import Inventory
+from fsm_twisted.objects.inventory import Inventory, Key
 from fsm_twisted.objects.model import (
     Backend,
     EndpointSlice,
@@ -31,6 +31,8 @@ _HIGHEST_PORT: Final = 65535
 _ADDRESS_AND_PORT: Final = attrgetter("address", "port")
 _PORTS_SHOWN: Final = 8
 
+Slices = tuple[EndpointSlice, ...]
+
 
 @attrs.frozen
 class ResolvedBackend:
@@ -48,22 +50,48 @@ class BackendFault:
     what: str
 
 
+class EndpointMemory:
+    """Remembers which endpoints slices have, for as long as the slices are the same objects."""
+
+    def __init__(self) -> None:
+        self._known: dict[Key, dict[str, tuple[Slices, tuple[Endpoint, ...]]]] = {}
+
+    def endpoints_of(self, slices: Slices, port_name: str) -> tuple[Endpoint, ...]:
+        """Return what `endpoints_of` does; *slices* are all that a Service has."""
+        if not slices:
+            return ()
+        service = (slices[0].metadata.namespace, slices[0].service)
+        ports = self._known.setdefault(service, {})
+        known = ports.get(port_name)
+        if known is None or known[0] is not slices:
+            known = ports[port_name] = (slices, endpoints_of(slices, port_name))
+        return known[1]
+
+    def forget(self, service: Key) -> None:
+        """Forget a Service that has no slices any more."""
+        self._known.pop(service, None)
+
+
 class BackendResolver:
     """
     Resolves the backends of one inventory, each Service port once.
 
-    Pure in effect: the answer depends on the inventory alone, the table inside only saves work.
+    Pure in effect: the answer depends on the inventory alone, the table inside only saves work,
+    and so does *memory*, which may be that of another inventory.
     """
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, memory: EndpointMemory | None = None) -> None:
         self._inventory = inventory
+        self._memory = EndpointMemory() if memory is None else memory
         self._known: dict[tuple[str, Backend], ResolvedBackend | BackendFault] = {}
 
     def resolve(self, namespace: str, backend: Backend) -> ResolvedBackend | BackendFault:
         """Return what *backend*, written in an Ingress of *namespace*, stands for."""
         key = (namespace, backend)
         if (known := self._known.get(key)) is None:
-            known = self._known[key] = resolve_backend(self._inventory, namespace, backend)
+            known = self._known[key] = resolve_backend(
+                self._inventory, namespace, backend, self._memory
+            )
         return known
 
     def secret(self, namespace: str, name: str) -> Secret | None:
@@ -72,7 +100,7 @@ class BackendResolver:
 
 
 def resolve_backend(
-    inventory: Inventory, namespace: str, backend: Backend
+    inventory: Inventory, namespace: str, backend: Backend, memory: EndpointMemory
 ) -> ResolvedBackend | BackendFault:
     """Find the Service port that *backend* names in *namespace*, and its endpoints."""
     if isinstance(backend, ResourceBackend):
@@ -89,9 +117,8 @@ def resolve_backend(
     if port is None:
         return BackendFault("port_missing", _missing_port(service, backend))
     slices = inventory.slices_of(namespace, backend.service)
-    return ResolvedBackend(
-        ServicePortId(namespace, backend.service, port.port), endpoints_of(slices, port.name)
-    )
+    endpoints = memory.endpoints_of(slices, port.name)
+    return ResolvedBackend(ServicePortId(namespace, backend.service, port.port), endpoints)
 
 
 def endpoints_of(slices: Iterable[EndpointSlice], port_name: str) -> tuple[Endpoint, ...]:

@@ -46,8 +46,7 @@ class Inventory:
     @classmethod
     def of(cls, objects: Iterable[KubernetesObject]) -> Self:
         """Sort *objects* by kind; of two with one reference the later one counts."""
-        latest = {ref_of(each): each for each in objects}
-        return cls().after(dict(sorted(latest.items(), key=lambda item: item[0])))
+        return cls().after({ref_of(each): each for each in objects})
 
     def after(self, changes: Mapping[ObjectRef, KubernetesObject | None]) -> Self:
         """

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
+from fsm_twisted.snapshot.changes import changes
 from fsm_twisted.snapshot.identity import Endpoint, IngressId, ServicePortId, UpstreamId
 from fsm_twisted.snapshot.model import (
     EMPTY,
@@ -94,8 +95,8 @@ def _base(base: Snapshot | None, since: int | None) -> Snapshot:
 
 
 def _encode(since: int | None, old: Snapshot, new: Snapshot) -> bytes:
-    known = {entry.fingerprint for entry in old.certificates.values()}
     names, names_gone = _changes(old.certificates, new.certificates)
+    known = {entry.fingerprint for entry in old.certificates.values()} if names else set()
     upstreams, upstreams_gone = _changes(old.upstreams, new.upstreams)
     hosts, hosts_gone = _changes(old.hosts, new.hosts)
     parts = [
@@ -114,8 +115,7 @@ def _encode(since: int | None, old: Snapshot, new: Snapshot) -> bytes:
         },
         {name: entry.fingerprint for name, entry in names.items()},
         names_gone,
-        sorted(new.tls_hosts - old.tls_hosts),
-        sorted(old.tls_hosts - new.tls_hosts),
+        *_set_changes(old.tls_hosts, new.tls_hosts),
         # [] says that it stays.
         [] if new.default == old.default else [_route_row_or_none(new.default)],
         # Many upstreams share one: each travels once.
@@ -126,16 +126,16 @@ def _encode(since: int | None, old: Snapshot, new: Snapshot) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _changes(old: Mapping[K, V], new: Mapping[K, V]) -> tuple[dict[K, V], list[K]]:
+def _changes(old: Mapping[K, V], new: Mapping[K, V]) -> tuple[dict[K, V], tuple[K, ...]]:
     """Return what is new or different, and the keys of what is gone."""
-    find = old.get
-    changed = {
-        key: value
-        for key, value in new.items()
-        if (before := find(key)) is not value and before != value
-    }
-    gone = [] if old.keys() <= new.keys() else [key for key in old if key not in new]
-    return changed, gone
+    found = changes(old, new)
+    differing = found.changed.items()
+    return {key: each for key, each in differing if old.get(key) != each}, found.gone
+
+
+def _set_changes(old: frozenset[str], new: frozenset[str]) -> tuple[list[str], list[str]]:
+    """Return what has come and what has gone."""
+    return ([], []) if old is new else (sorted(new - old), sorted(old - new))
 
 
 def _host_row(host: VirtualHost) -> Row:
