@@ -2,7 +2,8 @@
 What is known of one collection: decoded objects, and the last good version of a broken one.
 
 An object that says the same as before stays the same object, so that nothing is compiled anew for
-a status, a managed field or a list after a broken watch.
+a status, a managed field or a list after a broken watch. The status of an Ingress is kept beside
+it and told for itself.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import Final, Protocol
 import attrs
 
 from fsm_twisted.objects.decode import Decoded, decode_object
+from fsm_twisted.objects.decode_status import LoadBalancerStatus, decode_status
 from fsm_twisted.objects.model import KubernetesObject, ObjectRef
 from fsm_twisted.sources.cluster.access import ApiFailure
 from fsm_twisted.sources.cluster.api import Forbidden
 from fsm_twisted.sources.cluster.informer import Collection
+from fsm_twisted.sources.cluster.kinds import INGRESS
 from fsm_twisted.sources.cluster.stream import WatchEvent
 from fsm_twisted.sources.contents import KIND_FORBIDDEN, SourceProblem
 
@@ -31,6 +34,7 @@ class Entry:
 
     value: KubernetesObject | None
     problems: tuple[SourceProblem, ...] = ()
+    status: LoadBalancerStatus | None = attrs.field(default=None, eq=False)
 
 
 @attrs.frozen
@@ -39,6 +43,7 @@ class Read:
 
     ref: ObjectRef | None
     decoded: Decoded | None
+    status: LoadBalancerStatus | None = None
 
 
 class Owner(Protocol):
@@ -55,6 +60,9 @@ class Owner(Protocol):
 
     def told(self, ref: ObjectRef) -> None:
         """Know that the watch has just told of this object."""
+
+    def status_changed(self, ref: ObjectRef, status: LoadBalancerStatus | None) -> None:
+        """Know the status of an Ingress, which was another before; None when it is gone."""
 
     def troubled(self, shelf: Shelf, before: ApiFailure | None) -> None:
         """Know that `Shelf.failure` was *before* and may be another now."""
@@ -73,6 +81,12 @@ class Shelf:
     def values(self) -> Iterator[KubernetesObject]:
         """Return the usable objects."""
         return (each.value for each in self._entries.values() if each.value is not None)
+
+    def statuses(self) -> Iterator[tuple[ObjectRef, LoadBalancerStatus]]:
+        """Return the statuses, of Ingresses alone; those of unusable ones, too."""
+        for ref, each in self._entries.items():
+            if each.status is not None:
+                yield ref, each.status
 
     def problems(self) -> Iterator[SourceProblem]:
         """Return what is wrong, first of all that we may not read."""
@@ -100,7 +114,8 @@ class Shelf:
         if ref is not None and not self._owner.is_wanted(ref):
             return Read(ref, None)
         whole = {**item, "apiVersion": kind.api_version(version), "kind": kind.name}
-        return Read(ref, decode_object(whole))
+        status = decode_status(item) if kind is INGRESS else None
+        return Read(ref, decode_object(whole), status)
 
     def replace(self, read: list[Read]) -> None:
         """Take what was listed as all that there is."""
@@ -109,11 +124,14 @@ class Shelf:
             if each.ref is not None and (entry := self._entry(each)) is not None:
                 entries[each.ref] = entry
         has_changed = not self.is_synced or entries != self._entries
-        self._entries = entries
+        before, self._entries = self._entries, entries
         self.is_synced = True
         self._owner.listed(self)
         if has_changed:
             self._owner.changed(self)
+        if self.collection.kind is INGRESS:
+            for ref in before.keys() | entries.keys():
+                self._tell_status(ref, before.get(ref), entries.get(ref))
 
     def apply(self, event: WatchEvent, version: str) -> None:
         """Take one change."""
@@ -148,6 +166,13 @@ class Shelf:
             self._entries[ref] = new
         if new != old:
             self._owner.changed(self)
+        self._tell_status(ref, old, new)
+
+    def _tell_status(self, ref: ObjectRef, old: Entry | None, new: Entry | None) -> None:
+        before = None if old is None else old.status
+        status = None if new is None else new.status
+        if status != before:
+            self._owner.status_changed(ref, status)
 
     def _entry(self, read: Read) -> Entry | None:
         """Return what is kept of an item, the old entry itself when it says the same."""
@@ -166,9 +191,10 @@ class Shelf:
             SourceProblem(ref, "", each.path, each.message, each.reason, instead)
             for each in decoded.problems
         )
-        if value is old.value and problems == old.problems:
+        status = old.status if read.status == old.status else read.status
+        if value is old.value and problems == old.problems and status is old.status:
             return old
-        return Entry(value, problems)
+        return Entry(value, problems, status)
 
     def _forbidden(self, failure: Forbidden) -> SourceProblem:
         kind, namespace = self.collection.kind, self.collection.namespace

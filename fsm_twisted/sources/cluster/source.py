@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from fsm_twisted.objects.decode_status import LoadBalancerStatus
 from fsm_twisted.objects.model import Ingress, ObjectRef
 from fsm_twisted.sources.cluster.access import ApiFailure
 from fsm_twisted.sources.cluster.api import Api, Forbidden
@@ -29,6 +30,8 @@ from fsm_twisted.sources.coalesce import Coalescer
 from fsm_twisted.sources.contents import Contents
 
 _log = Logger()
+
+StatusObserver = Callable[[ObjectRef, LoadBalancerStatus | None], None]
 
 _KINDS: Final = (INGRESS, INGRESS_CLASS, SERVICE, ENDPOINT_SLICE, SECRET)
 
@@ -99,6 +102,7 @@ class ClusterSource:
         self._are_ingresses_new = True
         self._patience: IDelayedCall | None = None
         self._complaints: set[str] = set()
+        self._status_observers: list[StatusObserver] = []
         self._is_told = False
         self.contents = Contents()
 
@@ -106,6 +110,18 @@ class ClusterSource:
     def api(self) -> Api:
         """The API server that is followed; it also takes what we have to tell."""
         return self._api
+
+    def observe_status(self, observer: StatusObserver) -> None:
+        """
+        Have *observer* told the status of each Ingress, now and whenever it changes.
+
+        It is told at once, and before any change of the Ingress itself; a status is no change of
+        the contents. None is told of an Ingress that is gone.
+        """
+        self._status_observers.append(observer)
+        for shelf in self._shelves_of(INGRESS):
+            for ref, status in shelf.statuses():
+                observer(ref, status)
 
     def check(self) -> None:
         """
@@ -168,6 +184,11 @@ class ClusterSource:
         """Know that nobody needs to ask for a Secret."""
         if ref.kind == SECRET.name:
             self._secrets.drop(ref)
+
+    def status_changed(self, ref: ObjectRef, status: LoadBalancerStatus | None) -> None:
+        """Tell whoever writes it."""
+        for observer in self._status_observers:
+            observer(ref, status)
 
     def troubled(self, shelf: Shelf, before: ApiFailure | None) -> None:
         """Log what is wrong, each thing once in an outage."""
