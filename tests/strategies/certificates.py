@@ -70,7 +70,7 @@ def make_key(kind: str = "P-256") -> SigningKey:
 
 
 @cache
-def make_pair(
+def make_pair(  # noqa: PLR0913  as many as a certificate has parts
     name: str = "example.com",
     sans: tuple[str, ...] = ("example.com",),
     kind: str = "P-256",
