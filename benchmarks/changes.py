@@ -10,7 +10,8 @@ only the two columns beside each other say something.
     .venv/bin/python benchmarks/changes.py [--changes 200] [--seconds 30] [--seed 1] [--workers 2]
 
 With workers, a change counts as served when every one of them serves it, each asked through a
-connection of its own; without, the program is one process.
+connection of its own; without, the program is one process. How long workers were more than one
+configuration apart is what the program itself tells, by the clocks of its workers.
 
 Ends with 1 when a request failed, a WebSocket died, a download broke off, or the program did not
 end well.
@@ -72,6 +73,7 @@ def table(report: Report) -> str:
         *((f"  {name}", str(number)) for name, number in sorted(report.changes.items())),
         ("served after, ms", _told(report.settle_seconds)),
         ("workers apart, ms", _told(report.apart_seconds)),
+        ("  by more than one, longest", f"{report.longest_apart_seconds * 1000:.1f}"),
         ("requests", str(ledger.requests.total())),
         *((f"  {name}", str(number)) for name, number in sorted(ledger.requests.items())),
         ("failed", str(ledger.failed)),

@@ -26,6 +26,7 @@ CLIENTS = (
     *("get", "get", "post", "fresh_get", "fresh_post", "pipelined", "upload", "slow"),
     *("tls_get", "tls_get", "tls_post", "tls_fresh_get", "tls_pipelined", "tls_slow"),
 )
+LONGEST_APART = "fsm_ingress_workers_apart_longest_seconds"
 _BROKEN_SECONDS = 10.0
 
 
@@ -50,13 +51,16 @@ class Report:
     """
     What came of it; ``faults`` is empty when all is well.
 
-    ``apart_seconds`` is how long the last worker has come after the first one.
+    ``apart_seconds`` is how long the last worker has come after the first one, as clients see it;
+    ``longest_apart_seconds`` is how long at most workers were more than one configuration apart,
+    by their own clock, as the program's metrics tell.
     """
 
     ledger: Ledger
     changes: Counter[str] = attrs.Factory(Counter)
     settle_seconds: list[float] = attrs.Factory(list)
     apart_seconds: list[float] = attrs.Factory(list)
+    longest_apart_seconds: float = 0.0
     change_seconds: float = 0.0
     beats: list[int] = attrs.Factory(list)
     downloads: list[Downloaded] = attrs.Factory(list)
@@ -96,6 +100,8 @@ class Run:
                 while self.ledger.requests.total() < self._plan.calm_requests:
                     await asyncio.sleep(0.01)
                 await self._change_all()
+                if workers:
+                    self.report.longest_apart_seconds = await self._longest_apart()
             finally:
                 self._world.end_downloads()
                 await asyncio.gather(*downloads)
@@ -113,6 +119,13 @@ class Run:
         if number % 2:
             return await Connection.open(self._program.https, host)
         return await Connection.open(self._program.http)
+
+    async def _longest_apart(self) -> float:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._program.admin)
+        writer.write(b"GET /metrics HTTP/1.0\r\nHost: a\r\n\r\n")
+        text = (await reader.read()).decode()
+        writer.close()
+        return float(text.partition(f"\n{LONGEST_APART} ")[2].partition("\n")[0])
 
     # What lasts
 

@@ -29,5 +29,7 @@ def test_the_same_holds_for_two_workers_which_both_serve_every_change(tmp_path: 
     assert not report.faults
     assert report.changes.total() >= 15
     assert max(report.apart_seconds) > 0, "only one worker has been asked"
+    # The promise is 50 ms; a test machine may keep one of the workers from its processor.
+    assert report.longest_apart_seconds < 0.5
     assert len(report.downloads) == 4
     assert report.ledger.requests.keys() == set(CLIENTS)
