@@ -210,12 +210,11 @@ def test_every_role_is_bound_to_our_account(values: Mapping[str, Any]) -> None:
     objects = render(values)
     account = one(objects, "ServiceAccount")["metadata"]["name"]
     assert workload(objects)["spec"]["template"]["spec"]["serviceAccountName"] == account
-    place = lambda each: (
-        each["kind"],
-        each["metadata"].get("namespace"),
-        each["metadata"]["name"],
-    )  # noqa: E731
-    roles = {place(each) for each in objects if each["kind"] in {"ClusterRole", "Role"}}
+    roles = {
+        (each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"])
+        for each in objects
+        if each["kind"] in {"ClusterRole", "Role"}
+    }
     bound = {
         (each["roleRef"]["kind"], each["metadata"].get("namespace"), each["roleRef"]["name"])
         for each in objects

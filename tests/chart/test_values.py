@@ -22,7 +22,7 @@ BUDGET = {"enablePodDisruptionBudget": True}
 POLICY = {"networkPolicy.enabled": True}
 MONITOR = {"metrics.serviceMonitor.enabled": True}
 SPREAD = {"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
-PEERS = [{"podSelector": {}}]
+PEERS: list[Any] = [{"podSelector": {}}]
 
 # Another value than the default for each, and what else must be set for it to count.
 CHANGES: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
