@@ -8,8 +8,9 @@ from datetime import datetime
 import attrs
 from twisted.logger import Logger
 
-from fsm_twisted.compiler.compile import Compiled, compile_snapshot
+from fsm_twisted.compiler.compile import Compiled
 from fsm_twisted.compiler.findings import Finding
+from fsm_twisted.compiler.incremental import Compiler
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.compiler.tls import CertificateTime
 from fsm_twisted.objects.inventory import Inventory
@@ -26,9 +27,9 @@ class Outcome:
     """
     What one compilation came to.
 
-    ``contents`` are what was compiled, ``findings`` those of the source and of the compiler.
-    ``snapshot`` is what must be served for it: the generation of ``compiled.snapshot`` means
-    nothing, and when that says nothing new this is the one published before.
+    ``contents`` are what was compiled, ``findings`` those of the source and of the compiler,
+    ``snapshot`` is what must be served for it. Whatever says the same as in the outcome before is
+    the same object: Ingresses, findings, the snapshot, the tuple of all findings.
     """
 
     contents: Contents
@@ -63,6 +64,7 @@ class Controller:
         now: Callable[[], datetime],
     ) -> None:
         self._options = options
+        self._compiler = Compiler(options)
         self._publish = publish
         self._now = now
         self.snapshot = EMPTY
@@ -71,6 +73,7 @@ class Controller:
         self.certificates: tuple[CertificateTime, ...] = ()
         self.changed_at: datetime | None = None
         self._observers: list[Observer] = []
+        self._told: tuple[tuple[SourceProblem, ...], tuple[Finding, ...]] = ((), ())
 
     def observe(self, observer: Observer) -> None:
         """
@@ -95,18 +98,11 @@ class Controller:
     def contents_changed(self, contents: Contents) -> None:
         """Compile *contents* and publish the snapshot, if it says anything new."""
         self._contents = contents
-        generation = self.snapshot.generation
-        compiled = compile_snapshot(
-            Inventory.of(contents.objects),
-            self._options,
-            now=self._now(),
-            generation=generation,
-        )
-        found = tuple(finding_of(problem) for problem in contents.problems)
-        self._tell(found + compiled.findings)
+        compiled = self._compile(contents.inventory)
         self.certificates = compiled.certificates
-        if not generation or compiled.snapshot != self.snapshot:
-            self._serve(attrs.evolve(compiled.snapshot, generation=generation + 1))
+        if compiled.snapshot is not self.snapshot:
+            self._serve(compiled.snapshot)
+        self._tell(self._all_findings(contents.problems, compiled.findings))
         outcome = Outcome(contents, compiled, self.findings, self.snapshot)
         for observer in self._observers:
             try:
@@ -114,24 +110,37 @@ class Controller:
             except Exception:  # noqa: BLE001  whatever it is, what is served comes first
                 _log.failure("an observer of the controller failed")
 
+    def _compile(self, inventory: Inventory) -> Compiled:
+        try:
+            return self._compiler.compile(inventory, now=self._now())
+        except Exception:  # noqa: BLE001  whatever it is, it may have left the memory half done
+            _log.failure("compiling a change failed; everything is compiled anew")
+            self._compiler = Compiler(self._options, self.snapshot.generation)
+            return self._compiler.compile(inventory, now=self._now())
+
     def _serve(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.changed_at = self._now()
         self._publish(snapshot)
         _log.info(
-            "generation {generation}: {hosts} hosts, {upstreams} upstreams, {findings} findings",
+            "generation {generation}: {hosts} hosts, {upstreams} upstreams",
             generation=snapshot.generation,
             hosts=len(snapshot.hosts),
             upstreams=len(snapshot.upstreams),
-            findings=len(self.findings),
         )
+
+    def _all_findings(
+        self, problems: tuple[SourceProblem, ...], compiled: tuple[Finding, ...]
+    ) -> tuple[Finding, ...]:
+        """Join those of source and compiler, the tuple of before when both are as before."""
+        if (problems, compiled) != self._told:
+            self._told = (problems, compiled)
+            return (*map(finding_of, problems), *compiled)
+        return self.findings
 
     def _tell(self, findings: tuple[Finding, ...]) -> None:
         """Log what is new and what is gone, once each."""
-        before, after = set(self.findings), set(findings)
-        for finding in findings:
-            if finding in before:
-                continue
+        for finding in _without(findings, self.findings):
             log = _log.error if finding.reason.severity is Severity.ERROR else _log.warn
             log(
                 "{object}: {message} [{code}]; {consequence}; {remedy}",
@@ -141,15 +150,24 @@ class Controller:
                 consequence=finding.consequence,
                 remedy=finding.remedy,
             )
-        for finding in self.findings:
-            if finding not in after:
-                _log.info(
-                    "{object}: mended: {message} [{code}]",
-                    object=str(finding.object),
-                    message=finding.message,
-                    code=finding.reason.code,
-                )
+        for finding in _without(self.findings, findings):
+            _log.info(
+                "{object}: mended: {message} [{code}]",
+                object=str(finding.object),
+                message=finding.message,
+                code=finding.reason.code,
+            )
         self.findings = findings
+
+
+def _without(findings: tuple[Finding, ...], others: tuple[Finding, ...]) -> list[Finding]:
+    """Return those of *findings* that are not among *others*; most are the same objects."""
+    known = set(map(id, others))
+    unknown = [each for each in findings if id(each) not in known]
+    if not unknown:
+        return []
+    equal = set(others)
+    return [each for each in unknown if each not in equal]
 
 
 def finding_of(problem: SourceProblem) -> Finding:

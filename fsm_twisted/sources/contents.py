@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from fsm_twisted.objects.inventory import Inventory
 from fsm_twisted.objects.model import KubernetesObject, ObjectRef
 
 # Codes of `snapshot.reasons.FINDINGS`.
@@ -50,9 +51,15 @@ class Contents:
 
     ``objects`` has no reference twice. ``origins`` is ``file:line`` by reference, and empty for a
     cluster; an old ``Endpoints`` is there under its own reference and under those of the slices
-    it became.
+    it became. ``inventory`` holds the same objects, for the compiler; a source that knows what has
+    changed makes it of the last one.
     """
 
     objects: tuple[KubernetesObject, ...] = ()
     origins: Mapping[ObjectRef, str] = attrs.field(factory=dict)
     problems: tuple[SourceProblem, ...] = ()
+    inventory: Inventory = attrs.field(eq=False, repr=False)
+
+    @inventory.default
+    def _made_of_objects(self) -> Inventory:
+        return Inventory.of(self.objects)

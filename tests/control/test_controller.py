@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import attrs
 from twisted.logger import LogLevel
 
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.controller import Controller, Outcome, finding_of
+from fsm_twisted.objects.inventory import Inventory
 from fsm_twisted.objects.model import (
+    Ingress,
     KubernetesObject,
     Metadata,
     ObjectRef,
@@ -179,3 +182,29 @@ def test_an_observer_that_fails_harms_neither_what_is_served_nor_other_observers
 
     assert "observer" in log.text
     assert told[0].snapshot is world.published[0]
+
+
+class Fragile(dict[tuple[str, str], Ingress]):
+    """Ingresses that break whoever reads them first, as a fault of ours would."""
+
+    is_broken = True
+
+    def get(self, key: object, default: object = None) -> Any:
+        if self.is_broken:
+            self.is_broken = False
+            raise RuntimeError(key)
+        return super().get(key, default)  # type: ignore[call-overload]
+
+
+def test_a_fault_of_the_compiler_costs_its_memory_and_not_what_is_served() -> None:
+    world = World()
+    world.says(TLS)
+    other = ingress("other", ("b.example", "tls"))
+    broken = Inventory(Fragile({("default", "other"): other}))
+    with logged() as log:
+        world.controller.contents_changed(Contents((other,), inventory=broken))
+
+    assert "compiling a change failed" in log.text
+    assert [each.generation for each in world.published] == [1, 2]
+    assert [each.object.name for each in world.controller.findings] == ["other"]
+    assert world.published[-1].tls_hosts == {"b.example"}
