@@ -11,8 +11,13 @@ from collections.abc import Sequence
 from enum import Enum
 
 from fsm_twisted.http2.codes import ErrorCode
+from fsm_twisted.http2.core import Core
 from fsm_twisted.http2.events import Event
+from fsm_twisted.http2.frames import PING_BYTES, write_ping
+from fsm_twisted.http2.incoming import Incoming
 from fsm_twisted.http2.limits import DEFAULT_LIMITS, Limits
+from fsm_twisted.http2.outgoing import Outgoing
+from fsm_twisted.http2.outgoing_heads import Address
 from fsm_twisted.message.authority import Authority
 from fsm_twisted.message.fields import Fields
 from fsm_twisted.message.heads import RequestHead, ResponseHead
@@ -33,9 +38,13 @@ class Connection:
     stream that is gone does nothing.
     """
 
+    __slots__ = ("_core", "_incoming", "_outgoing")
+
     def __init__(self, role: Role, limits: Limits = DEFAULT_LIMITS, *, now: float = 0.0) -> None:
         """Begin, at *now*, in seconds of any clock that does not go back."""
-        raise NotImplementedError
+        self._core = Core(limits, now, is_server=role is Role.SERVER)
+        self._incoming = Incoming(self._core)
+        self._outgoing = Outgoing(self._core)
 
     # What arrives
 
@@ -46,7 +55,7 @@ class Connection:
         An error of the connection queues GOAWAY and ends the events with `ConnectionEnded`; an
         error of a stream queues RST_STREAM and gives `StreamReset` if the stream was reported.
         """
-        raise NotImplementedError
+        return self._incoming.receive(data, now)
 
     def consumed(self, stream: int, count: int) -> None:
         """
@@ -55,18 +64,24 @@ class Connection:
         Padding, and what came for streams that are gone, is handed back by itself; bytes that
         were reported and not yet consumed when their stream went are handed back then.
         """
-        raise NotImplementedError
+        core = self._core
+        known = core.streams.get(stream)
+        if known is not None:
+            count = min(count, known.unconsumed)
+            known.unconsumed -= count
+            core.give_back(count)
+            core.give_back_on(known, count)
 
     # What goes out
 
     def take_output(self) -> bytes:
         """Return everything that is to be written, and forget it."""
-        raise NotImplementedError
+        return self._core.take_output()
 
     @property
     def has_output(self) -> bool:
         """Whether `take_output` would give something."""
-        raise NotImplementedError
+        return bool(self._core.out)
 
     def send_response(
         self, stream: int, head: ResponseHead, extra: Fields = (), *, end: bool
@@ -84,7 +99,7 @@ class Connection:
         Raises:
             ValueError: Something would not read back the same: a fault of ours.
         """
-        raise NotImplementedError
+        self._outgoing.send_response(stream, head, extra, end=end)
 
     def send_request(
         self,
@@ -105,7 +120,9 @@ class Connection:
         Raises:
             ValueError: Something would not read back the same: a fault of ours.
         """
-        raise NotImplementedError
+        name = authority if isinstance(authority, bytes) else authority.wire
+        address = Address(target, name, scheme)
+        return self._outgoing.send_request(head, address, extra, end=end)
 
     def send_data(self, stream: int, data: bytes, *, end: bool) -> int:
         """
@@ -116,7 +133,7 @@ class Connection:
             `WindowOpened`; END_STREAM goes out only with the last byte. Empty data with *end*
             is always taken. For a stream that is gone all is taken, and dropped.
         """
-        raise NotImplementedError
+        return self._outgoing.send_data(stream, data, end=end)
 
     def send_trailers(self, stream: int, fields: Fields) -> None:
         """
@@ -125,15 +142,19 @@ class Connection:
         Raises:
             ValueError: A field is not allowed there: a fault of ours.
         """
-        raise NotImplementedError
+        self._outgoing.send_trailers(stream, fields)
 
     def reset(self, stream: int, code: ErrorCode) -> None:
         """End a stream at once; nothing more is reported of it."""
-        raise NotImplementedError
+        if stream in self._core.streams:
+            self._core.reset(stream, code)
 
     def ping(self, payload: bytes) -> None:
         """Ask for a sign of life, with eight bytes that come back in `PingAnswered`."""
-        raise NotImplementedError
+        if len(payload) != PING_BYTES:
+            raise ValueError("a PING has eight bytes")
+        if not self._core.ended:
+            self._core.out.append(write_ping(0, payload))
 
     def drain(self) -> None:
         """
@@ -142,39 +163,44 @@ class Connection:
         GOAWAY without a last stream goes out with a PING; when that is answered, or with the
         second call, the GOAWAY that names the last stream. Close once `is_drained`.
         """
-        raise NotImplementedError
+        self._core.drain()
 
-    def abort(self, code: ErrorCode, detail: str = "") -> None:
+    def abort(self, code: ErrorCode) -> None:
         """End the connection with GOAWAY; all streams are gone. Write the output, then close."""
-        raise NotImplementedError
+        self._core.end(code)
 
     # What is
 
     @property
     def open_streams(self) -> int:
         """Streams that are neither ended in both directions nor reset."""
-        raise NotImplementedError
+        return len(self._core.streams)
 
     @property
     def is_drained(self) -> bool:
         """Whether the connection does not accept streams any more and has none left."""
-        raise NotImplementedError
+        core = self._core
+        return not core.streams and (core.is_refusing or core.peer_is_leaving or core.ended)
 
     @property
     def ended(self) -> bool:
         """Whether an error ended it: nothing is received or sent any more."""
-        raise NotImplementedError
+        return self._core.ended
 
     @property
     def can_open(self) -> bool:
         """Whether `send_request` may begin a stream now (clients): room, and no GOAWAY."""
-        raise NotImplementedError
+        return self._outgoing.can_open
 
     @property
     def peer_extended_connect(self) -> bool:
         """Whether the server offered RFC 8441 (clients)."""
-        raise NotImplementedError
+        return self._core.peer_extended_connect
 
     def sendable(self, stream: int) -> int:
         """Return how many bytes `send_data` would take now, at most."""
-        raise NotImplementedError
+        core = self._core
+        known = core.streams.get(stream)
+        if known is None or not known.local_open:
+            return 0
+        return max(0, min(known.send_window, core.send_window))

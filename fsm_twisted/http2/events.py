@@ -43,8 +43,8 @@ class RequestRefused:
     """
     A client began a stream with a head that is well-formed, but not acceptable (servers).
 
-    Answer it as ``reason`` says, with `Connection.send_response`; unless ``end``, reset the
-    stream with NO_ERROR afterwards. What the client still sends on it is dropped here.
+    Answer it as ``reason`` says, with `Connection.send_response`. What the client still sends on
+    it is dropped here, and the stream is reset with NO_ERROR once the answer is complete.
     ``detail`` is for the log and holds nothing of the request.
     """
 
