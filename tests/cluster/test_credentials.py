@@ -280,23 +280,37 @@ def test_a_server_that_is_no_url_is_refused(place: Place, server: str) -> None:
     refusal(place.reader().read)
 
 
-def test_a_proxy_is_refused_and_not_named(place: Place) -> None:
+def test_a_proxy_is_used_unless_no_proxy_exempts_the_server(place: Place) -> None:
     place.write({"token": "t"}, **{"proxy-url": f"http://me:{SECRET_TEXT}@proxy:3128"})
-    assert "NO_PROXY" in refusal(place.reader().read)
+    access = place.reader().read()
+    assert str(access.proxy) == "the proxy proxy:3128"
+    assert SECRET_TEXT not in repr(access)
 
     place.environ["NO_PROXY"] = ".example"
-    assert place.reader().read().authorization == b"Bearer t"
+    assert place.reader().read().proxy is None
 
 
-def test_a_proxy_of_the_environment_is_refused(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_of_the_environment_is_used(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:{SECRET_TEXT}@proxy:3128")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     place.write({"token": "t"})
 
-    assert "a proxy is set for api.example" in refusal(place.reader().read)
+    assert str(place.reader().read().proxy) == "the proxy proxy:3128"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [("socks5://me:{}@proxy", "SOCKS"), ("ftp://me:{}@proxy", "such"), ("http://:{}@", "URL")],
+)
+def test_a_proxy_that_cannot_be_used_is_refused_and_not_named(
+    place: Place, url: str, said: str
+) -> None:
+    place.write({"token": "t"}, **{"proxy-url": url.format(SECRET_TEXT)})
+    words = refusal(place.reader().read)
+
+    assert said in words
+    assert "NO_PROXY" in words
 
 
 # Credential plugins.

@@ -35,6 +35,25 @@ class TLSFacts:
 
 
 @attrs.frozen
+class Proxy:
+    """
+    A proxy to be asked for a tunnel (CONNECT, RFC 9110 section 9.3.6).
+
+    ``is_secure``: TLS is spoken with the proxy itself. ``authorization`` is the value of
+    ``Proxy-Authorization``.
+    """
+
+    host: str
+    port: int
+    is_secure: bool = False
+    authorization: bytes | None = attrs.field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        """Return the form that people read, without what it knows us by."""
+        return f"the proxy {self.host}:{self.port}"
+
+
+@attrs.frozen
 class Access:
     """
     One way to the API server, good for a while.
@@ -49,6 +68,7 @@ class Access:
     authorization: bytes | None = attrs.field(default=None, repr=False)
     good_for_seconds: float = 60.0
     expires: float | None = None
+    proxy: Proxy | None = None
 
 
 class AccessKeeper(Protocol):

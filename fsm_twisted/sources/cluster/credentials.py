@@ -25,7 +25,7 @@ from kubernetes.config.kube_config import KubeConfigMerger, load_kube_config_fro
 from fsm_twisted.sources.cluster.access import Access, CredentialsError, TLSFacts
 from fsm_twisted.sources.cluster.origins import InCluster, Kubeconfig, Origin
 from fsm_twisted.sources.cluster.plugin import PluginCall, PluginCredential, Plugins
-from fsm_twisted.sources.cluster.proxies import refuse_proxy
+from fsm_twisted.sources.cluster.proxies import find_proxy
 
 GOOD_FOR_SECONDS: Final = 60.0
 _SHORTEST_SECONDS: Final = 1.0
@@ -152,7 +152,7 @@ class CredentialsReader:
         host = str(configuration.host).rstrip("/")
         if not host.startswith(("https://", "http://")):
             raise CredentialsError("server must be a URL that begins with https://")
-        refuse_proxy(host, configuration.proxy, self._environ)
+        proxy = find_proxy(host, configuration.proxy, self._environ)
         certificate, key = _read(configuration.cert_file), _read(configuration.key_file)
         expires = None
         if credential is not None:
@@ -171,6 +171,7 @@ class CredentialsReader:
             _authorization(configuration),
             self._good_for(credential),
             expires,
+            proxy,
         )
 
     def _good_for(self, credential: PluginCredential | None) -> float:

@@ -1,30 +1,53 @@
-"""Whether a proxy stands between us and the API server: there is no support for one yet."""
+"""Which proxy stands between us and the API server, and for whom ``NO_PROXY`` means none."""
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from typing import Final
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from fsm_twisted.sources.cluster.access import CredentialsError
+from fsm_twisted.sources.cluster.access import CredentialsError, Proxy
+
+_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 
 
-def refuse_proxy(url: str, proxy: str | None, environ: Mapping[str, str]) -> None:
+def find_proxy(url: str, proxy: str | None, environ: Mapping[str, str]) -> Proxy | None:
     """
-    Refuse a *proxy* for *url*, unless ``NO_PROXY`` exempts it.
+    Read the URL of a *proxy*; None when there is none, or ``NO_PROXY`` exempts *url* from it.
+
+    A name without a scheme is one of http. User and password of the URL are for the proxy alone.
 
     Raises:
-        CredentialsError: Requests would have to go through it. It is not named, for its URL may
-            hold a password.
+        CredentialsError: It cannot be used. It is not named, for its URL may hold a password.
     """
     if not proxy or is_exempt(url, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
-        return
+        return None
     host = urlsplit(url).hostname or ""
-    what = (
-        f"a proxy is set for {host} (proxy-url, or HTTPS_PROXY in the environment), and proxies"
-        f" are not supported: remove it, or add {host} to NO_PROXY"
+    whose = f"the proxy for {host} (proxy-url, or HTTPS_PROXY in the environment)"
+    instead = f"use one of http or https, or add {host} to NO_PROXY"
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        name, port = parts.hostname, parts.port
+    except ValueError:
+        name, port = None, None
+    else:
+        if parts.scheme not in _PORTS:
+            kind = "SOCKS proxies" if parts.scheme.startswith("socks") else "such proxies"
+            raise CredentialsError(f"{whose}: {kind} are not supported: {instead}")
+    if not name or not name.isascii() or port == 0:
+        raise CredentialsError(f"{whose} has a URL that cannot be used: {instead}")
+    return Proxy(
+        name, port or _PORTS[parts.scheme], parts.scheme == "https", _authorization(parts)
     )
-    raise CredentialsError(what)
+
+
+def _authorization(parts: SplitResult) -> bytes | None:
+    if not parts.username and not parts.password:
+        return None
+    pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    return b"Basic " + base64.b64encode(pair.encode())
 
 
 def is_exempt(url: str, no_proxy: str) -> bool:

@@ -1,4 +1,4 @@
-"""An Agent for the API server: its TLS policy, and connections that notice a dead peer."""
+"""An Agent for the API server: TLS policy, proxy, and connections that notice a dead peer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from twisted.web.client import URI, Agent
 from twisted.web.iweb import IAgent, IAgentEndpointFactory
 from zope.interface import implementer
 
-from fsm_twisted.sources.cluster.access import Access, CredentialsError, TLSFacts
+from fsm_twisted.sources.cluster.access import Access, CredentialsError, Proxy, TLSFacts
+from fsm_twisted.sources.cluster.tunnel import ConnectTunnelEndpoint
 
 CONNECT_SECONDS: Final = 10.0
 # A peer that vanished without a word is noticed within a minute, as Go's client does.
@@ -39,12 +40,15 @@ _PEM_CERTIFICATE: Final = re.compile(
 )
 
 
+_Facts = tuple[str, TLSFacts, Proxy | None]
+
+
 class Agents:
-    """Makes the Agent for an `Access`; a new one when what concerns TLS has changed."""
+    """Makes the Agent for an `Access`; a new one when what connections depend on has changed."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._latest: tuple[tuple[str, TLSFacts], IAgent] | None = None
+        self._latest: tuple[_Facts, IAgent] | None = None
 
     def agent_for(self, access: Access) -> IAgent:
         """
@@ -53,9 +57,10 @@ class Agents:
         Raises:
             CredentialsError: A certificate or key cannot be used.
         """
-        facts = (access.base_url, access.tls)
+        facts = (access.base_url, access.tls, access.proxy)
         if self._latest is None or self._latest[0] != facts:
-            factory = _Endpoints(self._reactor, _creator(*facts))
+            creator = _creator(access.base_url, access.tls)
+            factory = _Endpoints(self._reactor, creator, access.proxy)
             agent = Agent.usingEndpointFactory(self._reactor, factory)
             self._latest = (facts, agent)
         return self._latest[1]
@@ -65,15 +70,33 @@ class Agents:
 class _Endpoints:
     """Where an Agent connects to."""
 
-    def __init__(self, reactor: Any, creator: IOpenSSLClientConnectionCreator | None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        creator: IOpenSSLClientConnectionCreator | None,
+        proxy: Proxy | None,
+    ) -> None:
         self._reactor = reactor
         self._creator = creator
+        self._proxy = proxy
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: N802  Twisted's name
         """Return the endpoint for *uri*."""
         host = uri.host.decode("ascii").strip("[]")
-        plain = _Attentive(HostnameEndpoint(self._reactor, host, uri.port, CONNECT_SECONDS))
+        plain = self._reached(host, uri.port)
         return _Quiet(plain if self._creator is None else wrapClientTLS(self._creator, plain))
+
+    def _reached(self, host: str, port: int) -> IStreamClientEndpoint:
+        """Return what connects to the API server itself, or to a proxy that does."""
+        proxy = self._proxy
+        if proxy is None:
+            return _Attentive(HostnameEndpoint(self._reactor, host, port, CONNECT_SECONDS))
+        outer: IStreamClientEndpoint = _Attentive(
+            HostnameEndpoint(self._reactor, proxy.host, proxy.port, CONNECT_SECONDS)
+        )
+        if proxy.is_secure:
+            outer = wrapClientTLS(optionsForClientTLS(proxy.host), outer)
+        return ConnectTunnelEndpoint(self._reactor, outer, proxy, host, port)
 
 
 @implementer(IStreamClientEndpoint)
