@@ -181,7 +181,12 @@ def rights(objects: list[Object]) -> set[tuple[str, str, str]]:
 
 READ = {"get", "list", "watch"}
 # Who may be written to, and where that is a matter of the release's own namespace alone.
-WRITTEN: Mapping[str, str] = {}
+WRITTEN: Mapping[str, tuple[str, ...]] = {
+    "ingresses/status": ("ClusterRole", "Role"),
+    "events": ("ClusterRole", "Role"),
+    "leases": ("Role",),
+    "services/status": ("Role",),
+}
 
 
 @combinations
@@ -189,7 +194,31 @@ def test_nothing_is_written_but_what_is_named_here(values: Mapping[str, Any]) ->
     found = rights(render(values))
     assert not [each for each in found if "*" in each]
     written = {(kind, resource) for kind, resource, verb in found if verb not in READ}
-    assert {resource for _, resource in written} <= set(WRITTEN)
+    assert all(kind in WRITTEN[resource] for kind, resource in written)
+
+
+def test_without_status_events_and_load_balancing_nothing_is_written() -> None:
+    off = nested({"fsm.ingress.status": False, "fsm.ingress.events": False})
+    assert {verb for _, _, verb in rights(render(off))} == READ
+
+
+def test_nodes_are_read_for_load_balancing_alone() -> None:
+    assert not [each for each in rights(render(FULL)) if each[1] == "nodes"]
+    assert ("ClusterRole", "nodes", "get") in rights(render(ARTICLE))
+
+
+def test_the_lease_and_the_service_are_ours_alone() -> None:
+    role = next(each for each in render(ARTICLE) if each["kind"] == "Role")
+    named = {
+        (rule["resources"][0], *rule["resourceNames"])
+        for rule in role["rules"]
+        if "resourceNames" in rule
+    }
+    assert named == {
+        ("leases", "fsm-ingress-pipy"),
+        ("services/status", "fsm-ingress-pipy-controller"),
+    }
+    assert [rule["verbs"] for rule in role["rules"] if "resourceNames" not in rule] == [["create"]]
 
 
 def test_with_namespaces_secrets_are_read_there_alone() -> None:

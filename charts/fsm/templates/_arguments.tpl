@@ -18,6 +18,22 @@
 {{- $admin := printf "%s:%d:interface=%s" (get $families (first $ingress.ipFamilies)) (int $ingress.adminPort) $adminHost -}}
 {{- $arguments = concat $arguments (list "--admin" $admin) -}}
 {{- $arguments = concat $arguments (list "--ingress-class" $ingress.className "--controller-name" $ingress.controllerName) -}}
+{{- if not $ingress.status -}}
+  {{- /* Neither option: no status is written, and nobody need lead. */ -}}
+{{- else if $ingress.publishAddresses -}}
+  {{- range $ingress.publishAddresses -}}
+    {{- $arguments = concat $arguments (list "--publish-status-address" .) -}}
+  {{- end -}}
+{{- else -}}
+  {{- $arguments = concat $arguments (list "--publish-service" (printf "%s/%s" .Release.Namespace $ingress.service.name)) -}}
+{{- end -}}
+{{- if .Values.fsm.serviceLB.enabled -}}
+  {{- $arguments = concat $arguments (list "--service-lb" "on") -}}
+{{- end -}}
+{{- if $ingress.status -}}
+  {{- $arguments = concat $arguments (list "--election-id" $ingress.name) -}}
+{{- end -}}
+{{- $arguments = concat $arguments (list "--events" (ternary "on" "off" $ingress.events)) -}}
 {{- range $ingress.watchNamespaces -}}
   {{- $arguments = concat $arguments (list "--watch-namespace" .) -}}
 {{- end -}}

@@ -77,4 +77,7 @@ true
 {{- if and .Values.fsm.serviceLB.enabled (ne $ingress.service.type "LoadBalancer") -}}
 {{- fail "fsm.serviceLB.enabled needs fsm.ingress.service.type=LoadBalancer" -}}
 {{- end -}}
+{{- if and .Values.fsm.serviceLB.enabled (or (not $ingress.status) $ingress.publishAddresses) -}}
+{{- fail "fsm.serviceLB.enabled publishes the addresses of nodes: leave fsm.ingress.status true and publishAddresses empty" -}}
+{{- end -}}
 {{- end }}

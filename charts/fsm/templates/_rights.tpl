@@ -9,6 +9,46 @@
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [get, list, watch]
+{{- if .Values.fsm.ingress.status }}
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses/status]
+  verbs: [patch]
+{{- end }}
+{{- if .Values.fsm.ingress.events }}
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+{{- end }}
+
+{{/* What belongs to the release alone: its Lease, its Service and the pods behind it. */}}
+{{- define "fsm.own" -}}
+{{- $ingress := .Values.fsm.ingress -}}
+{{- if $ingress.status }}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ $ingress.name }}]
+  verbs: [get, update]
+{{- if $ingress.watchNamespaces }}
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch]
+{{- end }}
+{{- end }}
+{{- if .Values.fsm.serviceLB.enabled }}
+- apiGroups: [""]
+  resources: [services/status]
+  resourceNames: [{{ $ingress.service.name }}]
+  verbs: [patch]
+{{- if $ingress.watchNamespaces }}
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [get, list, watch]
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* (list $ "Role" NAME NAMESPACE): a binding of the account; without namespace for a ClusterRole. */}}
