@@ -6,13 +6,14 @@ STAMP := $(VENV)/.installed
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help install demo test lint bench fuzz clean
+.PHONY: help install demo test lint chart bench fuzz clean
 
 help:
 	@echo "make install   prepare $(VENV) (the other targets do it by themselves)"
 	@echo "make demo      the ingress with the article's applications on 127.0.0.1"
 	@echo "make test      the whole test suite"
 	@echo "make lint      formatting, types, layers, news"
+	@echo "make chart     the Helm chart and a repository's index in dist/charts"
 	@echo "make bench     CPU per request beside nginx and haproxy"
 	@echo "make fuzz      the fuzz targets, FUZZ_SECONDS each (60)"
 	@echo "make clean     remove what the targets made, $(VENV) excepted"
@@ -42,6 +43,16 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/towncrier build --draft --version 0 >/dev/null
+
+CHARTS := dist/charts
+# Where the repository will be found; without it the index names the file beside itself.
+CHARTS_URL :=
+
+chart:
+	@rm -rf $(CHARTS)
+	@helm=$$(command -v helm || echo "$$(.ci/tools)/helm"); \
+	  "$$helm" package charts/fsm --destination $(CHARTS) \
+	  && "$$helm" repo index $(CHARTS) $(if $(CHARTS_URL),--url $(CHARTS_URL))
 
 bench: install
 	$(BIN)/python benchmarks/http.py
