@@ -55,6 +55,10 @@ class UpstreamCells:
     )
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin at zero."""
         self.requests: dict[tuple[bytes, int], int] = {}
         self.duration = Histogram()
         self.upstream = Histogram()

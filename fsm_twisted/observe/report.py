@@ -69,6 +69,13 @@ class UpstreamCounts:
             cells.bytes_out,
         )
 
+    @classmethod
+    def taken(cls, cells: UpstreamCells) -> Self:
+        """Copy *cells* and have them begin again at zero."""
+        counts = cls.of(cells)
+        cells.clear()
+        return counts
+
     def plus(self, other: UpstreamCounts) -> UpstreamCounts:
         """Add the counts of another process."""
         return UpstreamCounts(
@@ -104,6 +111,10 @@ class Report:
         return Report(
             upstreams, _added(self.counters, other.counters), _added(self.gauges, other.gauges)
         )
+
+    def with_upstreams(self, upstreams: Mapping[UpstreamKey, UpstreamCounts]) -> Report:
+        """Return the same counters and gauges with other *upstreams*."""
+        return attrs.evolve(self, upstreams=upstreams)
 
     def of_the_dead(self) -> Report:
         """Return what counts on when the process is gone."""

@@ -210,6 +210,8 @@ class RunTime:
 
     Attributes:
         active: What is served now.
+        past_overhead_seconds: What stands in no cell any more of the time of requests before an
+            endpoint had them.
     """
 
     def __init__(
@@ -227,7 +229,7 @@ class RunTime:
         self._upstreams: dict[UpstreamId, UpstreamState] = {}
         self._endpoints = Endpoints(Groups().group_of)
         self._hosts_of: dict[UpstreamId, set[str]] = {}
-        self._past_overhead_seconds = 0.0
+        self.past_overhead_seconds = 0.0
         self.active = Active(EMPTY, Router({}, {}, None, None), ServerNames({}))
 
     def activate(self, snapshot: Snapshot) -> None:
@@ -286,7 +288,7 @@ class RunTime:
     @property
     def overhead_seconds(self) -> float:
         """Time of requests since the start before an endpoint had them."""
-        return self._past_overhead_seconds + sum(
+        return self.past_overhead_seconds + sum(
             each.cells.overhead_seconds for each in self._upstreams.values()
         )
 
@@ -307,7 +309,7 @@ class RunTime:
         for key in found.gone:
             gone = self._upstreams.pop(key)
             self._endpoints.release(gone.upstream)
-            self._past_overhead_seconds += gone.cells.overhead_seconds
+            self.past_overhead_seconds += gone.cells.overhead_seconds
             stale |= self._hosts_of.get(key, set())
         return stale
 

@@ -45,6 +45,27 @@ def reports_of(plane: DataPlane) -> Iterator[Report]:
         yield Report(upstreams)
 
 
+def news_of(plane: DataPlane) -> Iterator[Report]:
+    """
+    Take what *plane* has counted since this was last called, in pieces that add up.
+
+    What has been taken is in no cell any more. Counters and gauges of the process as a whole come
+    last, as they stand.
+    """
+    states = iter(tuple(plane.runtime.upstreams.items()))
+    touched = ((key, state.cells) for key, state in states if not state.cells.is_untouched)
+    while piece := tuple(islice(touched, UPSTREAMS_PER_PIECE)):
+        upstreams: dict[UpstreamKey, UpstreamCounts] = {}
+        for key, cells in piece:
+            label = label_of(key)
+            plane.runtime.past_overhead_seconds += cells.overhead_seconds
+            counts = UpstreamCounts.taken(cells)
+            known = upstreams.get(label)
+            upstreams[label] = counts if known is None else known.plus(counts)
+        yield Report(upstreams)
+    yield Report({}, _counters(plane), _gauges(plane))
+
+
 def label_of(upstream: UpstreamId) -> UpstreamKey:
     """Return what *upstream* is labelled with in metrics."""
     ingress = upstream.ingress

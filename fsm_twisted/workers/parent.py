@@ -10,7 +10,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from fsm_twisted.observe.report import Number, Report
+from fsm_twisted.observe.report import Number, Report, UpstreamKey
+from fsm_twisted.proxy.telemetry import label_of
 from fsm_twisted.snapshot.model import Snapshot
 from fsm_twisted.workers.channel import Kind
 from fsm_twisted.workers.counts import Counts
@@ -69,7 +70,7 @@ class Fleet:
         self._late: Any = None
         self._spread = Spread()
         encoder = Encoder()
-        self._counts = Counts(reactor)
+        self._counts = Counts(reactor, self._labels)
         receivers = {Kind.METRICS: self._counts.received, **receivers}
         self._posts = tuple(
             Post(reactor, number, encoder, self._acknowledged, self._vacated, receivers)
@@ -145,6 +146,9 @@ class Fleet:
             "workers_wanted": len(self._posts),
             "workers_apart_longest_seconds": self._spread.longest_seconds,
         }
+
+    def _labels(self) -> set[UpstreamKey]:
+        return {label_of(key) for key in self._newest.upstreams} if self._newest else set()
 
     def _generations(self) -> list[int]:
         return [post.serving.generation for post in self._posts if post.serving is not None]

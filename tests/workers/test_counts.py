@@ -10,13 +10,13 @@ from twisted.internet.task import Clock
 
 from fsm_twisted.observe.report import Report, ReportError, UpstreamCounts
 from fsm_twisted.workers.channel import Kind
-from fsm_twisted.workers.counts import ANSWER_SECONDS, QUESTION_SECONDS, Counts
+from fsm_twisted.workers.counts import ANSWER_SECONDS, FORGET_SECONDS, Counts
 
 KEY = ("n", "i", "s")
 
 
-def report(retries: int, connections: int = 1) -> Report:
-    return Report({KEY: UpstreamCounts(retries=retries)}, {"c": retries}, {"g": connections})
+def report(retries: int, counted: int = 0, connections: int = 1) -> Report:
+    return Report({KEY: UpstreamCounts(retries=retries)}, {"c": counted}, {"g": connections})
 
 
 class Worker:
@@ -32,18 +32,22 @@ class Worker:
         assert kind is Kind.COUNT
         self.questions.append(payload)
 
-    def says(self, *pieces: Report) -> None:
-        """Answer the oldest question."""
-        question = self.questions.pop(0)
-        for piece in pieces:
+    def tells(self, news: Report) -> None:
+        """Tell upstreams since it last told, and then everything else as it stands."""
+        for piece in (Report(news.upstreams), Report({}, news.counters, news.gauges)):
             self.received(self.number, piece.to_bytes())
-        self.received(self.number, question)
+
+    def says(self, news: Report) -> None:
+        """Answer the oldest question."""
+        self.tells(news)
+        self.received(self.number, self.questions.pop(0))
 
 
 class World:
     def __init__(self, workers: int = 2) -> None:
         self.clock = Clock()
-        self.counts = Counts(self.clock)
+        self.exist = {KEY}
+        self.counts = Counts(self.clock, lambda: self.exist)
         self.workers = [Worker(number) for number in range(1, workers + 1)]
         for worker in self.workers:
             worker.received = self.counts.received
@@ -56,75 +60,72 @@ class World:
         asked.addCallback(found.append)
         return found
 
-    def turns(self) -> None:
-        self.clock.pump([0.0] * 20)
-
 
 def test_a_report_is_the_sum_over_all_workers() -> None:
     world = World()
     found = world.ask()
-    world.workers[0].says(report(1), report(2))
-    world.turns()
+    world.workers[0].says(report(1, 10))
     assert found == []
 
-    world.workers[1].says(report(4))
-    world.turns()
+    world.workers[1].says(report(4, 5))
 
-    assert found == [report(7, connections=3)]
+    assert found == [report(5, 15, connections=2)]
+
+
+def test_what_a_worker_tells_again_adds_up_for_upstreams_and_stands_for_itself() -> None:
+    world = World(workers=1)
+    world.workers[0].tells(report(1, 10, connections=7))
+    world.workers[0].tells(report(2, 15, connections=3))
+    found = world.ask()
+    world.workers[0].says(report(4, 16, connections=1))
+
+    assert found == [report(7, 16, connections=1)]
 
 
 def test_a_worker_that_dies_takes_its_gauges_and_leaves_its_counters() -> None:
     world = World()
-    world.ask()
-    world.workers[0].says(report(1))
-    world.workers[1].says(report(10))
+    world.workers[0].tells(report(1, 2))
+    world.workers[1].tells(report(10, 20))
 
     world.workers[0].is_held = False
     world.counts.gone(1)
     found = world.ask()
-    world.workers[1].says(report(20))
-    world.turns()
+    world.workers[1].says(report(20, 30))
 
-    assert found == [report(21, connections=1)]
+    assert found == [report(31, 32, connections=1)]
 
 
 def test_the_next_worker_of_a_post_counts_on_from_what_the_dead_one_had() -> None:
     world = World(workers=1)
-    world.ask()
-    world.workers[0].says(report(5))
+    world.workers[0].tells(report(5, 5))
     world.counts.gone(1)
 
     found = world.ask()
-    world.workers[0].says(report(2))
-    world.turns()
+    world.workers[0].says(report(2, 2))
 
-    assert found == [report(7, connections=1)]
+    assert found == [report(7, 7, connections=1)]
 
 
-def test_half_an_answer_of_a_worker_that_dies_does_not_count() -> None:
+def test_what_a_worker_told_before_it_died_within_an_answer_counts() -> None:
     world = World(workers=1)
     found = world.ask()
-    world.counts.received(1, report(5).to_bytes())
+    world.counts.received(1, Report({KEY: UpstreamCounts(retries=5)}).to_bytes())
 
     world.workers[0].is_held = False
     world.counts.gone(1)
-    world.turns()
 
-    assert found == [Report()]
+    assert found == [Report({KEY: UpstreamCounts(retries=5)})]
 
 
 def test_a_silent_worker_is_waited_for_so_long_and_stands_with_what_it_last_said() -> None:
     world = World()
-    world.ask()
-    world.workers[0].says(report(1))
-    world.workers[1].says(report(10))
+    world.workers[1].tells(report(10))
 
     found = world.ask()
     world.workers[0].says(report(2))
     world.clock.advance(ANSWER_SECONDS - 0.01)
     assert found == []
     world.clock.advance(0.01)
-    world.turns()
 
     assert found == [report(12, connections=2)]
 
@@ -135,25 +136,23 @@ def test_an_answer_to_an_older_question_is_not_taken_for_the_newer_one_s() -> No
     second = world.ask()
 
     world.workers[0].says(report(1))
-    world.turns()
     assert (first, second) == ([report(1)], [])
     world.workers[0].says(report(2))
-    world.turns()
 
-    assert second == [report(2)]
+    assert second == [report(3)]
 
 
-def test_workers_are_asked_now_and_then_so_that_little_is_lost_when_one_is_killed() -> None:
+def test_an_upstream_that_is_deleted_is_forgotten_in_time_and_begins_at_zero_again() -> None:
     world = World(workers=1)
-    world.clock.advance(QUESTION_SECONDS)
-    world.workers[0].says(report(3))
-    world.workers[0].is_held = False
-    world.counts.gone(1)
+    world.workers[0].tells(report(5))
+    world.exist.clear()
+    world.clock.advance(FORGET_SECONDS)
+    world.exist.add(KEY)
 
     found = world.ask()
-    world.turns()
+    world.workers[0].says(report(1))
 
-    assert found == [report(3).of_the_dead()]
+    assert found == [report(1)]
 
 
 def test_without_workers_the_report_is_that_of_the_past() -> None:
@@ -162,13 +161,12 @@ def test_without_workers_the_report_is_that_of_the_past() -> None:
     assert world.ask() == [Report()]
 
 
-def test_an_ended_fleet_asks_no_more_and_leaves_no_call_behind() -> None:
+def test_an_ended_fleet_leaves_no_call_behind() -> None:
     world = World()
     found = world.ask()
     world.counts.end()
     for worker in world.workers:
         worker.says(report(1))
-    world.turns()
 
     assert found == [report(2, connections=2)]
     assert world.clock.getDelayedCalls() == []

@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from fsm_twisted.net.addresses import ListenAddress
 from fsm_twisted.net.reactor import FsmReactor
+from fsm_twisted.observe.report import Report
 from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.snapshot.identity import IngressId
 from fsm_twisted.snapshot.model import Match, Route, Snapshot, VirtualHost
@@ -258,6 +259,29 @@ def test_a_worker_that_dies_at_once_again_and_again_is_waited_for_longer_each_ti
 
     told = [each["seconds"] for each in world.events if "seconds" in each]
     assert told == [0.0, 0.25, 0.5]
+
+
+def replies(report: Report) -> float:
+    return report.counters.get('replies_total{reason="no_service"}', 0)
+
+
+def test_what_a_worker_had_counted_a_second_before_it_was_killed_is_not_lost(
+    world: World,
+) -> None:
+    world.publish(1)
+    world.served(1)
+    for _ in range(10):
+        world.status("/1")
+    # Nobody asks: workers tell by themselves.
+    world.until(lambda: sum(map(replies, world.fleet._counts._newest.values())) == 10)
+    for at in range(WORKERS):
+        os.kill(world.pid(at), signal.SIGKILL)
+    world.until(lambda: world.generations == [0, 0])
+    found: list[Report] = []
+    world.fleet.report().addCallback(found.append)
+    world.until(lambda: found)
+
+    assert replies(found[0]) == 10
 
 
 def test_the_death_of_a_nursery_that_was_asked_to_fork_loses_no_worker(world: World) -> None:
