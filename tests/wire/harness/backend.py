@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from typing import Self
 
 from tests.wire.harness.message import (
     Ended,
@@ -118,7 +119,7 @@ class Backend:
         self._changed = threading.Condition()
         self._listens = False
 
-    def serve(self, *scripts: Script) -> Backend:
+    def serve(self, *scripts: Script) -> Self:
         """Play the scripts, one a connection, the last again and again."""
         self._scripts = list(scripts)
         if not self._listens:
@@ -127,7 +128,7 @@ class Backend:
             threading.Thread(target=self._accept, daemon=True).start()
         return self
 
-    def answer(self, *responses: bytes) -> Backend:
+    def answer(self, *responses: bytes) -> Self:
         """Serve every connection by `answering`."""
         return self.serve(answering(*responses))
 

@@ -1,0 +1,158 @@
+"""Backends that speak TLS, and a folder of manifests whose Ingresses have policies for it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tests.strategies.certificates import Pair
+from tests.wire.harness.backend import Backend, Script, Served
+
+PREFIX = "pipy.ingress.kubernetes.io/"
+
+
+@attrs.frozen
+class Seen:
+    """What a backend has seen of a handshake: server name, resumption, the client's name."""
+
+    server_name: str | None
+    is_resumed: bool
+    client: str = ""
+
+
+def server_context(folder: Path, pair: Pair, *issuers: Pair) -> ssl.SSLContext:
+    """Make a context that shows *pair* and its issuers."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    chain = folder / f"{id(pair)}.pem"
+    chain.write_bytes(b"".join(each.crt for each in (pair, *issuers)) + pair.pem_key)
+    context.load_cert_chain(chain)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class SecureBackend(Backend):
+    """A `Backend` behind TLS; ``seen`` and ``failures`` tell of its handshakes."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__()
+        self.context = context
+        self.seen: list[Seen] = []
+        self.failures: list[str] = []
+        self.alpn: list[str | None] = []
+
+    def _play(self, script: Script, served: Served) -> None:
+        names: list[str | None] = []
+        self.context.sni_callback = lambda _, name, __: names.append(name)
+        served.sock = secured = self.context.wrap_socket(
+            served.sock, server_side=True, do_handshake_on_connect=False
+        )
+        try:
+            secured.do_handshake()
+        except OSError as error:
+            self.failures.append(str(error))
+            _leave(secured)
+            served.done.set()
+            return
+        client = secured.getpeercert() or {}
+        subject: Any = client.get("subject", ())
+        common_name = subject[0][0][1] if subject else ""
+        resumed = bool(secured.session_reused)
+        self.seen.append(Seen(names[0] if names else None, resumed, common_name))
+        self.alpn.append(secured.selected_alpn_protocol())
+        super()._play(script, served)
+
+
+def _leave(secured: ssl.SSLSocket) -> None:
+    """Close, but not before the peer has: a reset could overtake the alert."""
+    with socket.socket(fileno=secured.detach()) as sock, contextlib.suppress(OSError):
+        sock.settimeout(5)
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(65536):
+            pass
+
+
+def ending(response: bytes) -> Script:
+    """Answer one request, and end with close_notify."""
+
+    def run(served: Served) -> None:
+        served.request()
+        served.send(response)
+        assert isinstance(served.sock, ssl.SSLSocket)
+        with contextlib.suppress(OSError):  # the proxy need not answer it
+            served.sock.unwrap()
+
+    return run
+
+
+def _object(version: str, kind: str, name: str, **parts: Any) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **parts}
+
+
+@attrs.frozen
+class Manifests:
+    """A folder that the program follows; each method writes one file, at once and whole."""
+
+    folder: Path
+
+    def _write(self, name: str, *objects: dict[str, Any]) -> None:
+        draft = self.folder / f".{name}"
+        document = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        draft.write_text(json.dumps(document))
+        draft.rename(self.folder / f"{name}.json")
+
+    def secret(self, name: str, data: dict[str, bytes], namespace: str = "default") -> None:
+        """Write a Secret."""
+        encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+        document = _object("v1", "Secret", name, type="Opaque", data=encoded)
+        document["metadata"]["namespace"] = namespace
+        self._write(f"secret-{namespace}-{name}", document)
+
+    def no_secret(self, name: str, namespace: str = "default") -> None:
+        """Delete a Secret."""
+        (self.folder / f"secret-{namespace}-{name}.json").unlink()
+
+    def service(self, name: str, *backends: Backend) -> None:
+        """Write a Service with port 443 and its endpoints."""
+        service = _object("v1", "Service", name, spec={"ports": [{"name": "s", "port": 443}]})
+        slices = [
+            _object(
+                "discovery.k8s.io/v1",
+                "EndpointSlice",
+                f"{name}-{number}",
+                addressType="IPv4",
+                ports=[{"name": "s", "port": backend.port, "protocol": "TCP"}],
+                endpoints=[{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
+            )
+            for number, backend in enumerate(backends)
+        ]
+        for each in slices:
+            each["metadata"]["labels"] = {"kubernetes.io/service-name": name}
+        self._write(f"service-{name}", service, *slices)
+
+    def ingress(
+        self, name: str, service: str, hosts: tuple[str, ...], annotations: dict[str, str]
+    ) -> None:
+        """Write an Ingress that leads all *hosts* to a Service."""
+        backend = {"service": {"name": service, "port": {"number": 443}}}
+        path = {"path": "/", "pathType": "Prefix", "backend": backend}
+        rules = [{"host": host, "http": {"paths": [path]}} for host in hosts]
+        document = _object(
+            "networking.k8s.io/v1",
+            "Ingress",
+            name,
+            spec={"ingressClassName": "pipy", "rules": rules},
+        )
+        document["metadata"]["annotations"] = {PREFIX + k: v for k, v in annotations.items()}
+        self._write(f"ingress-{name}", document)
+
+    def ingress_class(self) -> None:
+        """Write the class of all Ingresses."""
+        spec = {"controller": "flomesh.io/ingress-pipy"}
+        self._write("class", _object("networking.k8s.io/v1", "IngressClass", "pipy", spec=spec))
