@@ -126,7 +126,9 @@ class Api:
         """End what the keeper of the credentials has under way."""
         self._keeper.stop()
 
-    async def list_page(self, path: str, *, limit: int, token: str = "") -> ListPage:
+    async def list_page(
+        self, path: str, *, limit: int, token: str = "", selector: str = ""
+    ) -> ListPage:
         """
         Fetch one page of a collection.
 
@@ -134,6 +136,7 @@ class Api:
             path: Of the collection, e.g. ``/apis/networking.k8s.io/v1/ingresses``.
             limit: Most items the server may return, in objects; 0 for all.
             token: ``metadata.continue`` of the page before.
+            selector: Of labels; empty for all.
 
         Raises:
             ApiError: `Gone` when the token is too old, `Forbidden`, `NotFound`.
@@ -142,6 +145,8 @@ class Api:
         query = {"limit": str(limit)} if limit else {}
         if token:
             query["continue"] = token
+        if selector:
+            query["labelSelector"] = selector
         match await self.request("GET", path, query):
             case {"metadata": dict(metadata), "items": list(items)}:
                 pass
@@ -156,9 +161,12 @@ class Api:
             following if isinstance(following, str) else "",
         )
 
-    async def watch(self, path: str, *, version: str, seconds: int) -> Watch:
+    async def watch(self, path: str, *, version: str, seconds: int, selector: str = "") -> Watch:
         """
         Begin to watch a collection from *version* on, for about *seconds*.
+
+        With a *selector* of labels, an object that begins to match is ADDED, and one that does so
+        no more is DELETED.
 
         Raises:
             ApiError: `Gone` when the version is too old, `Forbidden`, `NotFound`.
@@ -170,6 +178,8 @@ class Api:
             "resourceVersion": version,
             "timeoutSeconds": str(seconds),
         }
+        if selector:
+            query["labelSelector"] = selector
         response = await self._open("GET", path, query, None, "")
         return Watch(response, self._clock, seconds + SILENCE_SECONDS)
 

@@ -36,6 +36,7 @@ from fsm_twisted.sources.cluster.api import Api, ApiError, Gone, NotFound
 from fsm_twisted.sources.cluster.backoff import Backoff
 from fsm_twisted.sources.cluster.kinds import Kind
 from fsm_twisted.sources.cluster.stream import WatchBroken, WatchEvent
+from fsm_twisted.sources.cluster.tally import Tally
 
 T = TypeVar("T")
 
@@ -62,10 +63,11 @@ class Phase(Enum):
 
 @attrs.frozen
 class Collection:
-    """All objects of a kind, in one namespace or (``""``) in all."""
+    """All objects of a kind, in one namespace or (``""``) in all; a selector chooses of them."""
 
     kind: Kind
     namespace: str = ""
+    selector: str = ""
 
     def __str__(self) -> str:
         """Return the form that people read."""
@@ -119,6 +121,7 @@ class Informer(Generic[T]):
         self._version = ""
         self._failures = 0
         self._following: Deferred[None] | None = None
+        self.tally = Tally()
         self.phase = Phase.IDLE
 
     def start(self) -> None:
@@ -159,9 +162,10 @@ class Informer(Generic[T]):
         path = kind.path(version, self._collection.namespace)
         read: list[T] = []
         limit, token = kind.page_limit, ""
+        selector = self._collection.selector
         while True:
             try:
-                page = await self._api.list_page(path, limit=limit, token=token)
+                page = await self._api.list_page(path, limit=limit, token=token, selector=selector)
             except Gone:
                 if not token:
                     raise
@@ -173,6 +177,8 @@ class Informer(Generic[T]):
             token = page.token
             if not token:
                 break
+        self.tally.lists += 1
+        self.tally.heard_at = self._clock.seconds()
         self._sink.replace(read)
         self._version = page.version
         self._sink.trouble(None)
@@ -188,7 +194,9 @@ class Informer(Generic[T]):
                 kind.path(version, self._collection.namespace),
                 version=self._version,
                 seconds=SHORTEST_STREAM_SECONDS + round(span * self._draw()),
+                selector=self._collection.selector,
             )
+            self.tally.watches += 1
             self._sink.trouble(None)
             await watch.follow(self._take)
         finally:
@@ -201,6 +209,7 @@ class Informer(Generic[T]):
             await self._wait(self._backoff.next_seconds())
 
     def _take(self, event: WatchEvent) -> None:
+        self.tally.heard_at = self._clock.seconds()
         if event.type in {"ADDED", "MODIFIED", "DELETED"}:
             self._sink.apply(event, self._collection.kind.versions[self._api_version])
         self._version = event.version or self._version
@@ -208,6 +217,7 @@ class Informer(Generic[T]):
     async def _recover(self, failure: ApiFailure) -> None:
         """Decide what to do about *failure*, and wait as long as is right."""
         self._failures += 1
+        self.tally.failed(failure)
         if isinstance(failure, (Gone, WatchBroken)):
             self._version = ""
             if self._failures == 1:

@@ -43,6 +43,7 @@ class Kind:
         )
 
 
+NAMESPACE: Final = Kind("Namespace", "", "namespaces", is_namespaced=False, is_mandatory=True)
 INGRESS: Final = Kind("Ingress", "networking.k8s.io", "ingresses")
 INGRESS_CLASS: Final = Kind(
     "IngressClass", "networking.k8s.io", "ingressclasses", is_namespaced=False
