@@ -8,6 +8,7 @@ second one, or the drain's time, ends it.
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from twisted.logger import Logger
@@ -36,6 +37,7 @@ class Ending:
         self._timeout_seconds = timeout_seconds
         self._serving: Serving
         self.has_begun = False
+        self._told: list[Callable[[], None]] = []
         self._is_over = False
 
     def watch(self, serving: Serving) -> None:
@@ -45,6 +47,10 @@ class Ending:
         # when it begins to run.
         self._take_signals()
         self._reactor.callWhenRunning(self._take_signals)
+
+    def when_begun(self, call: Callable[[], None]) -> None:
+        """Have *call* called as soon as the program is told to end."""
+        self._told.append(call)
 
     def _take_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,6 +66,8 @@ class Ending:
             return
         self.has_begun = True
         _log.info("{name}: draining", name=name)
+        for call in self._told:
+            call()
         self._reactor.callLater(self._delay_seconds, self._drain)
 
     def _drain(self) -> None:

@@ -25,6 +25,7 @@ from fsm_twisted.assembly.duties import Duties, Duty
 from fsm_twisted.assembly.ending import Ending
 from fsm_twisted.assembly.errors import StartError, UsageError
 from fsm_twisted.assembly.options import access_log, default_certificate, proxy_options
+from fsm_twisted.assembly.publishing import Publishing
 from fsm_twisted.assembly.serving import Serving
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.access_log import AccessLog, LineWriter
@@ -199,26 +200,37 @@ class IngressService(MultiService):
         if not isinstance(self._source, ClusterSource):
             return
         if self._settings.events:
-            events = self._make_events(self._source)
+            events = self._make_events(self._source, publishing.is_leader)
+        publishing = self._make_publishing(self._source)
+        yield publishing
             self._controller.observe(events.observe)
             self._counting.append(events.counts)
             yield events
 
-    def _make_events(self, source: ClusterSource) -> Events:
+    def _make_publishing(self, source: ClusterSource) -> Publishing:
+        publishing = Publishing(
+            self._settings, source, self._reactor, os.environ, self._serving.when_served
+        )
+        self._controller.observe(publishing.observe)
+        self._counting.append(publishing.counts)
+        self._ending.when_begun(publishing.resign)
+        return publishing
+
+    def _make_events(self, source: ClusterSource, is_leader: Callable[[], bool]) -> Events:
         queue = EventQueue(
             source.api,
             Author(self._settings.controller_name, socket.gethostname()),
             clock=self._reactor,
             wall=lambda: datetime.now(UTC),
             draw=random.random,
-            is_leader=lambda: True,
+            is_leader=is_leader,
         )
         return Events(
             queue,
             annotation_prefix=self._compiler.annotation_prefix,
             when_served=self._serving.when_served,
             clock=self._reactor,
-            is_leader=lambda: True,
+            is_leader=is_leader,
         )
 
     def _listen_admin(self) -> None:

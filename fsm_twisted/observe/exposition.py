@@ -107,6 +107,14 @@ FAMILIES: Final = tuple(
             "Events not written: too many of one object, too many waiting, refused.",
         ),
         ("events_waiting", "gauge", (), "Events to be written."),
+        ("leader", "gauge", (), "1 where this replica is the leader, else 0."),
+        (
+            "status_writes_total",
+            "counter",
+            ("result",),
+            "Writes of a status to the API server by result: ok, failed.",
+        ),
+        ("status_waiting", "gauge", (), "Ingresses whose status is still to be written."),
         ("workers", "gauge", (), "Processes that serve."),
         ("workers_wanted", "gauge", (), "Processes that ought to serve."),
         (

@@ -20,6 +20,12 @@ class Settings:
     events: bool
     ingress_class: str
     controller_name: str
+    publish_service: tuple[str, str] | None
+    publish_status_address: tuple[str, ...]
+    service_lb: bool
+    election: bool | None
+    election_id: str
+    election_namespace: str | None
     http: tuple[ListenAddress, ...]
     https: tuple[ListenAddress, ...]
     admin: ListenAddress

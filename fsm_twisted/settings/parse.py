@@ -99,10 +99,29 @@ def _check(settings: Settings) -> None:
     if (settings.default_tls_cert is None) != (settings.default_tls_key is None):
         msg = "--default-tls-cert and --default-tls-key go together; give both or neither"
         raise SettingsError(msg)
+    _check_status(settings)
     if settings.proxy_protocol:
         _check_proxy_protocol(settings)
     if settings.request_line_limit > settings.head_limit:
         msg = "--request-line-limit is over --head-limit; accepted: at most the same"
+        raise SettingsError(msg)
+
+
+def _check_status(settings: Settings) -> None:
+    if settings.manifests and (settings.publish_service or settings.publish_status_address):
+        msg = (
+            "--manifests takes objects from files, which have no status; "
+            "leave --publish-service and --publish-status-address away"
+        )
+        raise SettingsError(msg)
+    if settings.publish_service is not None and settings.publish_status_address:
+        msg = (
+            "--publish-service and --publish-status-address both say which address our Ingresses "
+            "have; give one of them"
+        )
+        raise SettingsError(msg)
+    if settings.service_lb and settings.publish_service is None:
+        msg = "--service-lb on needs the Service to write to; name it with --publish-service"
         raise SettingsError(msg)
 
 

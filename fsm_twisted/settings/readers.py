@@ -121,6 +121,20 @@ def read_name(text: str) -> str:
     return text
 
 
+def read_object(text: str) -> tuple[str, str]:
+    """Read the namespace and the name of an object."""
+    namespace, _, name = text.partition("/")
+    return read_label(namespace), read_name(name)
+
+
+def read_address(text: str) -> str:
+    """Read an IP address or a DNS name."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return read_name(text)
+
+
 def read_controller(text: str) -> str:
     """Read a domain and a name."""
     if not re.fullmatch(r"[a-z0-9.-]+/[A-Za-z0-9/._-]+", text):

@@ -23,6 +23,17 @@ from fsm_twisted.settings import (
 )
 
 SOURCE = ("--manifests", "objects")
+# The same of options that files have no use for.
+IN_A_CLUSTER: tuple[tuple[str, str, Any], ...] = (
+    ("publish-service", "fsm/fsm-ingress", ("fsm", "fsm-ingress")),
+    ("publish-status-address", "192.0.2.1", ("192.0.2.1",)),
+    ("publish-status-address", "2001:DB8::1", ("2001:db8::1",)),
+    ("publish-status-address", "lb.example.com", ("lb.example.com",)),
+    ("service-lb", "off", False),
+    ("election", "on", True),
+    ("election-id", "other", "other"),
+    ("election-namespace", "fsm", "fsm"),
+)
 BY_NAME = {option.name: option for option in OPTIONS}
 # Option, a value, what the settings say then.
 READ: tuple[tuple[str, str, Any], ...] = (
@@ -206,7 +217,7 @@ def test_a_bare_word_is_no_option() -> None:
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_only_repeatable_options_collect(option: Option) -> None:
-    texts = {name: text for name, text, _ in READ}
+    texts = {name: text for name, text, _ in (*READ, *IN_A_CLUSTER)}
     text = texts.get(option.name) or option.default or "file"
     pair = (f"--{option.name}", text)
     needs = ("--default-tls-cert", "c", "--default-tls-key", "k")
@@ -240,6 +251,28 @@ def test_files_and_a_cluster_exclude_each_other(name: str) -> None:
 
     assert "--manifests" in said
     assert f"--{name}" in said
+
+
+@pytest.mark.parametrize(("name", "text", "value"), IN_A_CLUSTER)
+def test_options_of_a_cluster_are_read(name: str, text: str, value: Any) -> None:
+    settings = parse_settings((f"--{name}", text))
+
+    assert getattr(settings, BY_NAME[name].key) == value
+
+
+@pytest.mark.parametrize("text", ["web", "/web", "fsm/", "fsm/a/b", "Fsm/web"])
+def test_a_service_is_named_with_its_namespace(text: str) -> None:
+    assert "NAMESPACE/NAME" in refusal("--publish-service", text)
+
+
+def test_an_address_comes_from_one_place_and_goes_to_a_cluster() -> None:
+    service, address = ("--publish-service", "a/b"), ("--publish-status-address", "192.0.2.1")
+
+    assert "give one of them" in refusal(*service, *address)
+    assert "no status" in refusal(*SOURCE, *address)
+    assert "no status" in refusal(*SOURCE, *service)
+    assert "--publish-service" in refusal("--service-lb", "on")
+    assert parse_settings((*service, "--service-lb", "on")).service_lb
 
 
 @pytest.mark.parametrize("name", ["default-tls-cert", "default-tls-key"])
