@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from fsm_twisted.objects.inventory import Inventory
 from fsm_twisted.objects.model import ObjectRef, Secret, Service
 from fsm_twisted.sources.cluster.access import Access
-from tests.cluster.memory import Asked
+from tests.cluster.memory import Asked, Object
 from tests.cluster.world import (
     ALL,
     CLASSES,
@@ -132,14 +133,53 @@ def test_a_burst_is_told_once(world: World) -> None:
     assert len(world.of("Service")) == 1000
 
 
-def test_endpoints_are_told_in_the_next_turn(world: World) -> None:
+@pytest.mark.parametrize(
+    ("path", "item"),
+    [
+        (SERVICES, service("web")),
+        (INGRESSES, ingress("web")),
+        (SLICES, endpoint_slice("web", "10.0.0.1")),
+    ],
+)
+def test_a_change_that_comes_alone_is_told_in_the_next_turn(
+    world: World, path: str, item: Object
+) -> None:
     world.start()
     world.run(10)
-    world.server.put(SLICES, endpoint_slice("web", "10.0.0.1"))
+    world.server.put(path, item)
     world.network.settle()
     world.clock.advance(0)
 
-    assert world.names == ["EndpointSlice/web"]
+    assert len(world.names) == 1
+
+
+def test_of_a_slow_burst_the_first_is_told_at_once_and_the_rest_together(world: World) -> None:
+    world.start()
+    world.run(10)
+    for number in range(20):
+        world.server.put(SERVICES, service(f"s{number}"))
+        world.run(0.01, step=0.01)
+    told = [len(names(each)) for each in world.told[1:]]
+    world.run(1)
+
+    assert told[0] == 1
+    assert len(told) <= 2
+    assert len(world.of("Service")) == 20
+
+
+def test_what_has_not_changed_is_shared_with_the_contents_before(world: World) -> None:
+    world.server.put(INGRESSES, ingress("web"))
+    world.server.put(SERVICES, service("web"))
+    world.start()
+    before = world.source.contents.inventory
+    world.server.put(SLICES, endpoint_slice("web", "10.0.0.1"))
+    world.run(1)
+    after = world.source.contents.inventory
+
+    assert after == Inventory.of(world.source.contents.objects)
+    assert after.slices_of("default", "web")
+    assert after.ingresses is before.ingresses
+    assert after.services is before.services
 
 
 def test_what_says_the_same_is_the_same_object_and_is_not_told(world: World) -> None:

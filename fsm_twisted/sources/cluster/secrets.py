@@ -7,7 +7,8 @@ thrown away when it came, so it is asked for by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Collection as Sized
 from typing import Final
 
@@ -15,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from fsm_twisted.objects.model import Ingress, ObjectRef
+from fsm_twisted.objects.model import Ingress, KubernetesObject, ObjectRef
 from fsm_twisted.sources.cluster.access import ApiFailure
 from fsm_twisted.sources.cluster.api import Api, Forbidden, NotFound
 from fsm_twisted.sources.cluster.backoff import Backoff
@@ -48,6 +49,43 @@ def referenced_secrets(
             namespace, _, last = name.rpartition("/")
             found.add(ObjectRef(SECRET.name, namespace or own, last))
     return frozenset(found)
+
+
+class References:
+    """
+    Which Secrets Ingresses refer to, kept up to date Ingress by Ingress.
+
+    Args:
+        referenced: Says to which Secrets some Ingresses refer.
+
+    Attributes:
+        refs: The Secrets; the same set as long as they are the same.
+    """
+
+    def __init__(self, referenced: Callable[[Iterable[Ingress]], frozenset[ObjectRef]]) -> None:
+        self._referenced = referenced
+        self._by_ingress: dict[ObjectRef, frozenset[ObjectRef]] = {}
+        self._counts: Counter[ObjectRef] = Counter()
+        self.refs: frozenset[ObjectRef] = frozenset()
+
+    def take(self, changes: Mapping[ObjectRef, KubernetesObject | None]) -> None:
+        """Take Ingresses that are new or other ones, None for one that is gone."""
+        touched: set[ObjectRef] = set()
+        for ref, value in changes.items():
+            before = self._by_ingress.pop(ref, frozenset())
+            after = self._referenced((value,)) if isinstance(value, Ingress) else frozenset()
+            if after:
+                self._by_ingress[ref] = after
+            if after != before:
+                self._counts.subtract(before)
+                self._counts.update(after)
+                touched |= before | after
+        gone = {each for each in touched if not self._counts[each]}
+        for each in gone:
+            del self._counts[each]
+        new = touched - gone
+        if not new <= self.refs or gone & self.refs:
+            self.refs = (self.refs | new) - gone
 
 
 class WantedSecrets:
@@ -88,6 +126,8 @@ class WantedSecrets:
 
     def want(self, refs: frozenset[ObjectRef], shelves: Sized[Shelf]) -> None:
         """Want these from now on: forget others, and ask for those that are new."""
+        if refs is self._refs:
+            return
         new, self._refs = refs - self._refs, refs
         for ref in self._under_way.keys() - refs:
             self.drop(ref)

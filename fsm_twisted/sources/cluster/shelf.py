@@ -37,6 +37,9 @@ class Entry:
     status: LoadBalancerStatus | None = attrs.field(default=None, eq=False)
 
 
+_NOTHING: Final = Entry(None)
+
+
 @attrs.frozen
 class Read:
     """One item of the API server; nothing but its name when nobody wants it."""
@@ -52,8 +55,8 @@ class Owner(Protocol):
     def is_wanted(self, ref: ObjectRef) -> bool:
         """Return whether an object is to be kept; asked before it is decoded."""
 
-    def changed(self, shelf: Shelf) -> None:
-        """Know that something that is kept has changed."""
+    def changed(self, shelf: Shelf, *, is_single: bool) -> None:
+        """Know that something that is kept has changed: one object, or what a list is unlike."""
 
     def listed(self, shelf: Shelf) -> None:
         """Know that the collection was listed, whether that changed anything or not."""
@@ -69,18 +72,21 @@ class Owner(Protocol):
 
 
 class Shelf:
-    """Keeps one collection."""
+    """
+    Keeps one collection.
+
+    Attributes:
+        changes: The objects that are other ones since somebody last cleared this; None for lost.
+    """
 
     def __init__(self, collection: Collection, owner: Owner) -> None:
         self.collection = collection
         self._owner = owner
         self._entries: dict[ObjectRef, Entry] = {}
+        self._faulty: dict[ObjectRef, Entry] = {}
+        self.changes: dict[ObjectRef, KubernetesObject | None] = {}
         self.failure: ApiFailure | None = None
         self.is_synced = False
-
-    def values(self) -> Iterator[KubernetesObject]:
-        """Return the usable objects."""
-        return (each.value for each in self._entries.values() if each.value is not None)
 
     def statuses(self) -> Iterator[tuple[ObjectRef, LoadBalancerStatus]]:
         """Return the statuses, of Ingresses alone; those of unusable ones, too."""
@@ -92,11 +98,14 @@ class Shelf:
         """Return what is wrong, first of all that we may not read."""
         if isinstance(self.failure, Forbidden):
             yield self._forbidden(self.failure)
-        for each in self._entries.values():
+        for each in self._faulty.values():
             yield from each.problems
 
     def __contains__(self, ref: ObjectRef) -> bool:
         return ref in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     @property
     def is_settled(self) -> bool:
@@ -119,19 +128,18 @@ class Shelf:
 
     def replace(self, read: list[Read]) -> None:
         """Take what was listed as all that there is."""
-        entries: dict[ObjectRef, Entry] = {}
+        gone = dict.fromkeys(self._entries)
+        has_changed = not self.is_synced
         for each in read:
             if each.ref is not None and (entry := self._entry(each)) is not None:
-                entries[each.ref] = entry
-        has_changed = not self.is_synced or entries != self._entries
-        before, self._entries = self._entries, entries
+                gone.pop(each.ref, None)
+                has_changed |= self._set(each.ref, entry)
+        for ref in gone:
+            has_changed |= self._set(ref, None)
         self.is_synced = True
         self._owner.listed(self)
         if has_changed:
-            self._owner.changed(self)
-        if self.collection.kind is INGRESS:
-            for ref in before.keys() | entries.keys():
-                self._tell_status(ref, before.get(ref), entries.get(ref))
+            self._owner.changed(self, is_single=False)
 
     def apply(self, event: WatchEvent, version: str) -> None:
         """Take one change."""
@@ -148,9 +156,8 @@ class Shelf:
 
     def forget(self) -> None:
         """Drop what is wanted no longer."""
-        self._entries = {
-            ref: each for ref, each in self._entries.items() if self._owner.is_wanted(ref)
-        }
+        for ref in [each for each in self._entries if not self._owner.is_wanted(each)]:
+            self._set(ref, None)
 
     def trouble(self, failure: ApiFailure | None) -> None:
         """Know that the collection cannot be followed just now, or that it is again."""
@@ -159,27 +166,35 @@ class Shelf:
             self._owner.troubled(self, before)
 
     def _put(self, ref: ObjectRef, new: Entry | None) -> None:
+        if self._set(ref, new):
+            self._owner.changed(self, is_single=True)
+
+    def _set(self, ref: ObjectRef, new: Entry | None) -> bool:
+        """Put *new* there, and return whether that is anything new."""
         old = self._entries.get(ref)
+        if new is old:
+            return False
+        self._faulty.pop(ref, None)
         if new is None:
-            self._entries.pop(ref, None)
+            del self._entries[ref]
         else:
             self._entries[ref] = new
-        if new != old:
-            self._owner.changed(self)
-        self._tell_status(ref, old, new)
-
-    def _tell_status(self, ref: ObjectRef, old: Entry | None, new: Entry | None) -> None:
-        before = None if old is None else old.status
-        status = None if new is None else new.status
-        if status != before:
-            self._owner.status_changed(ref, status)
+            if new.problems:
+                self._faulty[ref] = new
+        before, after = old or _NOTHING, new or _NOTHING
+        if after.value is not before.value:
+            self.changes[ref] = after.value
+        if after.status != before.status:
+            self._owner.status_changed(ref, after.status)
+        # Whoever wants statuses has heard of them.
+        return new != old
 
     def _entry(self, read: Read) -> Entry | None:
         """Return what is kept of an item, the old entry itself when it says the same."""
         decoded, ref = read.decoded, read.ref
         if decoded is None or ref is None:
             return None
-        old = self._entries.get(ref, Entry(None))
+        old = self._entries.get(ref, _NOTHING)
         value = decoded.value
         instead = _PARTLY
         if value is None:

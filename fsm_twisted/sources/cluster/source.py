@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from fsm_twisted.objects.decode_status import LoadBalancerStatus
-from fsm_twisted.objects.model import Ingress, ObjectRef
+from fsm_twisted.objects.model import Ingress, KubernetesObject, ObjectRef
 from fsm_twisted.sources.cluster.access import ApiFailure
 from fsm_twisted.sources.cluster.api import Api, Forbidden
 from fsm_twisted.sources.cluster.informer import Collection, Informer
@@ -24,7 +24,7 @@ from fsm_twisted.sources.cluster.kinds import (
     SERVICE,
     Kind,
 )
-from fsm_twisted.sources.cluster.secrets import WantedSecrets
+from fsm_twisted.sources.cluster.secrets import References, WantedSecrets
 from fsm_twisted.sources.cluster.shelf import Read, Shelf
 from fsm_twisted.sources.coalesce import Coalescer
 from fsm_twisted.sources.contents import Contents
@@ -41,8 +41,9 @@ class ClusterOptions:
     """
     How a cluster is followed.
 
-    No ``namespaces`` means all of them. A burst of changes is over when nothing happened for
-    ``quiet_seconds``, or when it has lasted ``at_most_seconds``. Changes wait for Secrets that
+    No ``namespaces`` means all of them. A change that comes alone is told at once. A burst of them
+    is over when nothing happened for ``quiet_seconds``, or when it has lasted ``at_most_seconds``;
+    so long after something was told, what comes belongs to a burst. Changes wait for Secrets that
     have just become wanted, but not longer than ``secret_seconds``.
     """
 
@@ -85,7 +86,7 @@ class ClusterSource:
         self._api = api
         self._reactor = reactor
         self._on_change = on_change
-        self._wanted_secrets = wanted_secrets
+        self._references = References(wanted_secrets)
         self._options = options
         self._coalescer = Coalescer(
             reactor,
@@ -99,7 +100,6 @@ class ClusterSource:
             shelf = Shelf(collection, self)
             self._followed[shelf] = Informer(collection, api, shelf, clock=reactor, draw=draw)
         self._are_secrets_followed = False
-        self._are_ingresses_new = True
         self._patience: IDelayedCall | None = None
         self._complaints: set[str] = set()
         self._status_observers: list[StatusObserver] = []
@@ -163,11 +163,9 @@ class ClusterSource:
         """Want every object, but only some Secrets."""
         return ref.kind != SECRET.name or self._secrets.is_wanted(ref)
 
-    def changed(self, shelf: Shelf) -> None:
-        """Tell of it soon, of endpoints as soon as possible."""
-        if shelf.collection.kind is INGRESS:
-            self._are_ingresses_new = True
-        if shelf.collection.kind is ENDPOINT_SLICE and self._is_told:
+    def changed(self, shelf: Shelf, *, is_single: bool) -> None:
+        """Tell of it: at once when it comes alone, else when the burst is over."""
+        if is_single and self._is_told:
             self._coalescer.hurry()
         else:
             self._coalescer.poke()
@@ -224,15 +222,14 @@ class ClusterSource:
             self._followed[shelf].start()
 
     def _choose_secrets(self) -> None:
-        self._are_ingresses_new = False
-        refs = self._wanted_secrets(self._ingresses())
-        self._secrets.want(refs, tuple(self._shelves_of(SECRET)))
+        for shelf in self._shelves_of(INGRESS):
+            self._references.take(shelf.changes)
+        self._secrets.want(self._references.refs, tuple(self._shelves_of(SECRET)))
 
     def _refresh(self) -> None:
         if not all(shelf.is_settled for shelf in self._followed):
             return
-        if self._are_ingresses_new:
-            self._choose_secrets()
+        self._choose_secrets()
         if not self._secrets.is_busy:
             self._tell()
         elif self._patience is None:
@@ -250,11 +247,15 @@ class ClusterSource:
 
     def _tell(self) -> None:
         self._patience = None
-        contents = Contents(
-            tuple(value for shelf in self._followed for value in shelf.values()),
-            {},
-            tuple(problem for shelf in self._followed for problem in shelf.problems()),
-        )
+        # What came while Secrets were waited for may refer to others.
+        self._choose_secrets()
+        changes: dict[ObjectRef, KubernetesObject | None] = {}
+        for shelf in self._followed:
+            changes.update(shelf.changes)
+            shelf.changes = {}
+        inventory = self.contents.inventory.after(changes)
+        problems = tuple(problem for shelf in self._followed for problem in shelf.problems())
+        contents = Contents(tuple(inventory.objects()), {}, problems, inventory)
         if contents == self.contents and self._is_told:
             return
         self._is_told = True
@@ -263,12 +264,6 @@ class ClusterSource:
 
     def _shelves_of(self, kind: Kind) -> Iterator[Shelf]:
         return (shelf for shelf in self._followed if shelf.collection.kind is kind)
-
-    def _ingresses(self) -> Iterator[Ingress]:
-        for shelf in self._shelves_of(INGRESS):
-            for value in shelf.values():
-                if isinstance(value, Ingress):
-                    yield value
 
 
 def _collections(namespaces: tuple[str, ...]) -> Iterator[Collection]:
