@@ -184,7 +184,9 @@ class IngressService(MultiService):
         access = self._access
         workers = usable_cpus() if settings.workers is None else settings.workers
         if not workers:
-            road = DataRoad(self._reactor, self._options, fronts, make_tls(default, fronts))
+            road = DataRoad(
+                self._reactor, self._options, fronts, make_tls(default, fronts, self._options)
+            )
             if access is not None:
                 road.record(access.take)
             return road

@@ -29,14 +29,17 @@ _log = Logger()
 
 # Of TLS 1.2 only the suites with forward secrecy and authenticated encryption.
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!PSK"
-_PROTOCOLS = (b"http/1.1",)
+Protocols = tuple[bytes, ...]
+HTTP1: Final[Protocols] = (b"http/1.1",)
+HTTP2: Final[Protocols] = (b"h2", b"http/1.1")
+"""What ALPN may choose from, the first one that the client offers too (RFC 7301)."""
 
 Table = ServerNames[SSL.Context]
 
 
-def make_context(entry: CertificateEntry) -> SSL.Context:
+def make_context(entry: CertificateEntry, protocols: Protocols = HTTP1) -> SSL.Context:
     """
-    Make the context of one certificate.
+    Make the context of one certificate, which offers *protocols* by ALPN.
 
     Raises:
         SSL.Error, crypto.Error: OpenSSL refuses chain or key.
@@ -49,7 +52,7 @@ def make_context(entry: CertificateEntry) -> SSL.Context:
     context.set_cipher_list(_CIPHERS)
     context.set_session_id(b"fsm")
     context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
-    context.set_alpn_select_callback(_choose_protocol)
+    context.set_alpn_select_callback(_chooser(protocols))
     use_pair(context, entry.chain_pem, entry.key_pem)
     return context
 
@@ -79,11 +82,14 @@ def load_certificates(chain_pem: bytes) -> list[Any]:
     return [each.to_cryptography() for each in loaded]
 
 
-def _choose_protocol(_: SSL.Connection, offered: list[bytes]) -> Any:
-    for protocol in _PROTOCOLS:
-        if protocol in offered:
-            return protocol
-    return SSL.NO_OVERLAPPING_PROTOCOLS
+def _chooser(protocols: Protocols) -> Callable[[SSL.Connection, list[bytes]], Any]:
+    def choose(_: SSL.Connection, offered: list[bytes]) -> Any:
+        for protocol in protocols:
+            if protocol in offered:
+                return protocol
+        return SSL.NO_OVERLAPPING_PROTOCOLS
+
+    return choose
 
 
 class Certificates:
@@ -92,10 +98,12 @@ class Certificates:
 
     Args:
         default: Answers unknown server names and clients that send none.
+        protocols: What all of them offer by ALPN: the host's context is the one that is asked.
     """
 
-    def __init__(self, default: CertificateEntry) -> None:
+    def __init__(self, default: CertificateEntry, protocols: Protocols = HTTP1) -> None:
         self._default = default
+        self._protocols = protocols
         self._installed: Mapping[str, CertificateEntry] = {}
         self._contexts: dict[str, SSL.Context | None] = {}
         self._uses: Counter[str] = Counter()
@@ -130,7 +138,7 @@ class Certificates:
         key = entry.fingerprint
         if key not in self._contexts:
             try:
-                self._contexts[key] = make_context(entry)
+                self._contexts[key] = make_context(entry, self._protocols)
             except (SSL.Error, crypto.Error, ValueError):
                 _log.error("OpenSSL refuses the certificate for {name}", name=name)
                 self._contexts[key] = None
@@ -143,7 +151,7 @@ class Certificates:
 
     def front_context(self) -> SSL.Context:
         """Make the context of one listener; its server name callback sees every later swap."""
-        context = make_context(self._default)
+        context = make_context(self._default, self._protocols)
         context.set_tlsext_servername_callback(self._choose)
         return context
 

@@ -43,6 +43,11 @@ class TlsStream:
         version = self._connection.get_protocol_version_name().encode("ascii")
         return version, self._connection.get_servername() or b""
 
+    @property
+    def protocol(self) -> bytes:
+        """The protocol that ALPN has chosen, such as ``b"h2"``; empty for none."""
+        return self._connection.get_alpn_proto_negotiated()
+
     def recv(self, size: int) -> bytes:
         """Read a record's worth; ``b""`` after close_notify."""
         try:

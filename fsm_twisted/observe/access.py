@@ -21,6 +21,7 @@ follow.
 _CLOCK: Final = struct.Struct("<d")
 _STRINGS: Final = 6
 _SEPARATOR: Final = b"\0"  # in nothing that is put together with it
+_PROTOCOLS: Final = {0: "HTTP/1.0", 1: "HTTP/1.1", 20: "HTTP/2.0"}
 _LATEST: Final = 253402300800.0  # year 10000: nothing after it has a date
 
 
@@ -36,7 +37,8 @@ class Noted(NamedTuple):
     has answered. ``head`` is the request's as it was forwarded, with our fields: whatever was
     asked for stands there, but for a ``target`` that was rewritten. ``peer`` is made by
     `pack_peer`, ``route`` by `pack_route`, or empty. ``endpoints`` are those tried, as text,
-    between commas. ``reason`` is empty when the endpoint's answer was passed on, whole.
+    between commas. ``minor`` is that of HTTP/1.x, and 20 for HTTP/2. ``reason`` is empty when
+    the endpoint's answer was passed on, whole.
     """
 
     begun: float
@@ -173,7 +175,7 @@ def _record(offset: float, noted: Noted) -> AccessRecord:
         _text(method),
         _field(b"\r\nHost: ", _HOST, head),
         _text(noted.target or rest.rpartition(b" ")[0]),
-        f"HTTP/1.{noted.minor}" if method else "",
+        _PROTOCOLS.get(noted.minor, "") if method else "",
         _field(b"\r\nUser-Agent: ", _USER_AGENT, head),
         _field(b"\r\nReferer: ", _REFERER, head),
         *_route(noted.route),

@@ -107,6 +107,13 @@ def is_in(address: Address, networks: Networks) -> bool:
     return any(address in network for network in networks)
 
 
+def claims_of(peer: Peer, head: RequestHead, request_id: bytes, trusted: Networks) -> Claims:
+    """Say of a request what is known, or believed of a trusted proxy; *request_id* is new."""
+    if peer.is_trusted:
+        return claims_of_trusted(peer, head, request_id, trusted)
+    return claims_of_untrusted(peer, head, request_id)
+
+
 def claims_of_untrusted(peer: Peer, head: RequestHead, request_id: bytes) -> Claims:
     """Say what we know ourselves, whatever the request claims."""
     own = b"X-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n" % (head.authority.wire, request_id)

@@ -12,7 +12,7 @@ from fsm_twisted.http1.writer import write_response_head
 from fsm_twisted.message.authority import AuthorityError
 from fsm_twisted.message.framing import is_empty
 from fsm_twisted.proxy.admission import LocalReply, admit
-from fsm_twisted.proxy.client import Claims, Peer, claims_of_trusted, claims_of_untrusted
+from fsm_twisted.proxy.client import Peer, claims_of
 from fsm_twisted.proxy.http1_exchange import Http1Exchange
 from fsm_twisted.proxy.http1_output import Http1Output
 from fsm_twisted.proxy.record import Asked, note_of_peer
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 # Input that may wait while a request is being served (pipelining); then the client must wait.
 WAITING_BYTES = 64 * 1024
-LINGER_SECONDS = 2.0  # of silence
-MOST_LINGER_SECONDS = 30.0
-LINGER_BYTES = 16 * 1024 * 1024
 
 
 class Downstream(Http1Output):
@@ -47,15 +44,12 @@ class Downstream(Http1Output):
         "_input_has_ended",
         "_is_between",
         "_is_serving",
-        "_linger_end",
-        "_lingered_bytes",
-        "_lingers",
         "peer",
         "tunnel",
     )
 
     def __init__(self, plane: DataPlane, peer: Peer) -> None:
-        super().__init__(plane, plane.loop)
+        super().__init__(plane)
         self.peer = peer
         self.tunnel: Tunnel | None = None
         self._body: BodyReader | None = None  # of the request being served, while incomplete
@@ -65,9 +59,6 @@ class Downstream(Http1Output):
         self._is_serving = False
         self._is_between = True  # two requests, with nothing of the next one here
         self._ends_after_reply = False
-        self._lingers = False
-        self._lingered_bytes = 0
-        self._linger_end = _NEVER
 
     def start(self) -> None:
         """Begin to read; the first head has its time limit from now on."""
@@ -96,12 +87,7 @@ class Downstream(Http1Output):
         elif self.tunnel is not None:
             self.tunnel.data(self, data)
         elif self._lingers:
-            self._lingered_bytes += len(data)
-            if self._lingered_bytes > LINGER_BYTES:
-                self.close()
-            else:
-                silence_end = self.plane.seconds() + LINGER_SECONDS
-                self.deadline = min(silence_end, self._linger_end)
+            self.lingered(data)
         elif not (self._is_between and self._take_usual(data)):
             self._input = self._input + data if self._input else data
             self._serve()
@@ -203,7 +189,8 @@ class Downstream(Http1Output):
 
     def _begin(self, head: RequestHead, size: int) -> None:
         plane = self.plane
-        claims = self._claims(head)
+        identity = plane.next_request_id()
+        claims = claims_of(self.peer, head, identity, plane.options.trusted_proxies)
         decision = admit(head, plane.runtime.active, plane.options, is_secure=claims.is_secure)
         if isinstance(decision, LocalReply):
             self.asked = Asked(head, claims, decision.bound, size)
@@ -233,14 +220,6 @@ class Downstream(Http1Output):
                 self._take_body(exchange, body, data)
         if self.exchange is exchange:
             exchange.attempt()
-
-    def _claims(self, head: RequestHead) -> Claims:
-        plane = self.plane
-        identity = plane.next_request_id()
-        if self.peer.is_trusted:
-            trusted = plane.options.trusted_proxies
-            return claims_of_trusted(self.peer, head, identity, trusted)
-        return claims_of_untrusted(self.peer, head, identity)
 
     def begin_tunnel(self, head: ResponseHead, data: bytes) -> None:
         """Tell the client; pass on what it has sent behind its upgrade, and read on."""
@@ -326,12 +305,8 @@ class Downstream(Http1Output):
         elif self._input_has_ended:
             self.close()
         else:
-            self._lingers = True
             self._input = b""
-            now = self.plane.seconds()
-            self._linger_end = now + MOST_LINGER_SECONDS
-            self.deadline = now + LINGER_SECONDS
-            self.resumeProducing()
+            self.linger()
 
     def output_progressed(self) -> None:
         """Give the client time for the rest."""

@@ -13,6 +13,7 @@ from OpenSSL import SSL
 
 from fsm_twisted.message.proxy_protocol import ProxyHeader, ProxyHeaderError
 from fsm_twisted.net.descriptor import PlainStream
+from fsm_twisted.net.preface import PrefaceReading
 from fsm_twisted.net.proxy_header import ProxyHeaderReading
 from fsm_twisted.net.tls import Handshake, HandshakeResult
 from fsm_twisted.net.tls_stream import TlsStream
@@ -117,7 +118,7 @@ class Entrance:
         plane, places = self._plane, self._places
         places.settle(peer.address)
         if self._context is None:
-            plane.serve(sock, PlainStream(sock), peer)
+            self._serve_plain(sock, peer)
             return
         Handshake(
             plane.loop,
@@ -131,7 +132,25 @@ class Entrance:
 
     def _secured(self, sock: socket.socket, stream: TlsStream, peer: Peer) -> None:
         self._plane.handshakes[HandshakeResult.DONE.value] += 1
-        self._plane.serve(sock, stream, peer)
+        if stream.protocol == b"h2":
+            self._plane.serve_http2(sock, stream, peer)
+        else:
+            self._plane.serve(sock, stream, peer)
+
+    def _serve_plain(self, sock: socket.socket, peer: Peer) -> None:
+        plane, stream = self._plane, PlainStream(sock)
+        if not plane.options.h2c:
+            plane.serve(sock, stream, peer)
+            return
+        PrefaceReading(
+            plane.loop,
+            plane.sweep,
+            sock,
+            plane.options.header_seconds,
+            lambda first: plane.serve_http2(sock, stream, peer, first),
+            lambda first: plane.serve(sock, stream, peer, first),
+            lost=lambda: self._places.rise(peer.address),
+        )
 
     def _not_secured(self, peer: Peer, result: HandshakeResult) -> None:
         self._plane.handshakes[result.value] += 1

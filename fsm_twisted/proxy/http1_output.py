@@ -8,35 +8,32 @@ import attrs
 
 from fsm_twisted.http1.writer import LAST_CHUNK, write_chunk, write_response_head
 from fsm_twisted.message.framing import CHUNKED, UNTIL_CLOSE, Framing
-from fsm_twisted.net.descriptor import Descriptor
+from fsm_twisted.proxy.lingering import Lingering
 from fsm_twisted.proxy.replies import SERVER, reply_bytes
 
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
     from fsm_twisted.message.heads import ResponseHead
-    from fsm_twisted.net.loop import EventLoop
     from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.plane import DataPlane
     from fsm_twisted.proxy.record import Asked
     from fsm_twisted.snapshot.reasons import ReplyReason
 
 
-class Http1Output(Descriptor):
+class Http1Output(Lingering):
     """
     What a client's connection writes: one answer after the other.
 
     Attributes:
-        plane: What all connections share.
         exchange: The one being served.
         asked: A request that we answer ourselves, while that is being written down.
         note: What the access log says of the client.
     """
 
-    __slots__ = ("_ends", "_is_rechunked", "asked", "exchange", "note", "plane")
+    __slots__ = ("_ends", "_is_rechunked", "asked", "exchange", "note")
 
-    def __init__(self, plane: DataPlane, loop: EventLoop) -> None:
-        super().__init__(loop)
-        self.plane = plane
+    def __init__(self, plane: DataPlane) -> None:
+        super().__init__(plane)
         self.exchange: Exchange | None = None
         self.asked: Asked | None = None
         self.note = b""

@@ -27,6 +27,8 @@ class ProxyOptions:
 
     ``plain_http`` is SERVE when there is no HTTPS listener, since nothing could be redirected to.
     ``affinity_key`` signs affinity cookies. 0 connections at most means any number.
+    ``http2`` offers HTTP/2 on TLS, ``h2c`` on plain connections as well, to clients that begin
+    with it; ``http2_streams`` is how many requests such a connection may have at once.
     ``access_share`` is the part of all requests that the access log is told of, None for no log.
     """
 
@@ -44,6 +46,9 @@ class ProxyOptions:
     https_redirect_port: int = 443
     trusted_proxies: tuple[Network, ...] = ()
     proxy_protocol: bool = False
+    http2: bool = True
+    h2c: bool = False
+    http2_streams: int = 128
     max_connections: int = 0
     max_connections_per_client: int = 0
     access_share: float | None = None

@@ -5,14 +5,16 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from wsgiref.handlers import format_date_time
 
 from fsm_twisted.balancing.budget import RetryBudget
+from fsm_twisted.http2.limits import Limits
 from fsm_twisted.net.descriptor import Stream
 from fsm_twisted.net.loop import EventLoop
 from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.proxy.downstream import Downstream
+from fsm_twisted.proxy.http2_downstream import Http2Downstream
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.proxy.places import Places
 from fsm_twisted.proxy.runtime import RunTime
@@ -23,6 +25,32 @@ if TYPE_CHECKING:
     from fsm_twisted.proxy.client import Peer
     from fsm_twisted.proxy.record import Recorder
     from fsm_twisted.snapshot.reasons import ReplyReason
+
+# A few slow endpoints may hold back the windows of their streams without stopping the others.
+HTTP2_WINDOW_BYTES = 4 * 1024 * 1024
+
+
+class ClientConnection(Protocol):
+    """A client's connection, whatever version of HTTP it speaks."""
+
+    peer: Peer
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it serves no request."""
+
+    @property
+    def has_output(self) -> bool:
+        """Whether bytes wait for the kernel."""
+
+    def close(self) -> None:
+        """Close now."""
+
+    def drain(self) -> None:
+        """End as soon as what has been asked is answered."""
+
+    def cut(self, code: str) -> None:
+        """Abort, for the reason *code*, whatever is under way."""
 
 
 class DataPlane:
@@ -62,7 +90,15 @@ class DataPlane:
             ),
         )
         self.budget = RetryBudget()
-        self.connections: set[Downstream] = set()
+        self.connections: set[ClientConnection] = set()
+        limits = options.limits
+        self.http2_limits = Limits(
+            streams=options.http2_streams,
+            connection_window=HTTP2_WINDOW_BYTES,
+            target_bytes=limits.line_bytes,
+            head_bytes=limits.head_bytes,
+            fields=limits.fields,
+        )
         self.places = Places(options.max_connections, options.max_connections_per_client)
         self.replies: Counter[str] = Counter()
         self.handshakes: Counter[str] = Counter()
@@ -85,12 +121,36 @@ class DataPlane:
         """Serve *snapshot* from now on; requests under way keep theirs."""
         self.runtime.activate(snapshot)
 
-    def serve(self, sock: socket.socket, stream: Stream, peer: Peer) -> None:
-        """Serve HTTP on a connection that has come in by an `Entrance` and is ready for it."""
-        downstream = Downstream(self, peer)
+    def serve(self, sock: socket.socket, stream: Stream, peer: Peer, first: bytes = b"") -> None:
+        """
+        Serve HTTP/1 on a connection that has come in by an `Entrance` and is ready for it.
+
+        Args:
+            sock: The connection.
+            stream: What is read and written through.
+            peer: The client.
+            first: What has been read of its input already.
+        """
+        self._start(Downstream(self, peer), sock, stream, first)
+
+    def serve_http2(
+        self, sock: socket.socket, stream: Stream, peer: Peer, first: bytes = b""
+    ) -> None:
+        """Serve HTTP/2 on such a connection; see `serve`."""
+        self._start(Http2Downstream(self, peer), sock, stream, first)
+
+    def _start(
+        self,
+        downstream: Downstream | Http2Downstream,
+        sock: socket.socket,
+        stream: Stream,
+        first: bytes,
+    ) -> None:
         self.accepted += 1
         downstream.attach(sock, stream)
         downstream.start()
+        if first:
+            downstream.data_received(first)
 
     def count_reply(self, reason: ReplyReason) -> None:
         """Count a reply of our own by its reason."""
@@ -121,7 +181,7 @@ class DataPlane:
         for connection in tuple(self.connections):
             connection.cut("drain_timeout")
 
-    def forget(self, connection: Downstream) -> None:
+    def forget(self, connection: ClientConnection) -> None:
         """Strike a closed connection off the list."""
         self.connections.discard(connection)
         self.places.rise(connection.peer.address)

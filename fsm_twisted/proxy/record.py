@@ -76,7 +76,10 @@ class Answering(Protocol):
 
     exchange: Exchange | None
     asked: Asked | None
-    note: bytes
+
+    @property
+    def note(self) -> bytes:
+        """What the access log says of the client."""
 
 
 def note_of_peer(peer: Peer, stream: Stream) -> bytes:

@@ -66,12 +66,14 @@ class ClientSide(Side, Protocol):
     Attributes:
         exchange: The one being served.
         asked: A request that is answered by us, while that is being written down.
-        note: What the access log says of the client.
     """
 
     exchange: Exchange | None
     asked: Asked | None
-    note: bytes
+
+    @property
+    def note(self) -> bytes:
+        """What the access log says of the client."""
 
     @property
     def plane(self) -> DataPlane:

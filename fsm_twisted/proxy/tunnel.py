@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fsm_twisted.message.heads import RequestHead
     from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.sides import EndpointSide, Side
 
@@ -31,6 +32,11 @@ class Tunnel:
         downstream.register_producer(upstream)
         upstream.register_producer(downstream)
         self._keep_alive()
+
+    @property
+    def asked(self) -> RequestHead | None:
+        """What the client has asked for it with."""
+        return self._exchange.head
 
     def _keep_alive(self) -> None:
         deadline = self._exchange.plane.seconds() + self._seconds

@@ -29,6 +29,8 @@ class Settings:
     http: tuple[ListenAddress, ...]
     https: tuple[ListenAddress, ...]
     admin: ListenAddress
+    http2: bool
+    h2c: bool
     default_tls_cert: str | None
     default_tls_key: str | None
     plain_http_on_tls_hosts: PlainHttp
@@ -49,6 +51,7 @@ class Settings:
     head_limit: int
     head_fields_limit: int
     body_limit: int
+    http2_max_streams: int
     max_connections: int
     max_connections_per_client: int
     access_log: str | None

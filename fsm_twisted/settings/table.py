@@ -191,6 +191,22 @@ OPTIONS: tuple[Option, ...] = (
         "Answer /livez, /readyz and /metrics here.",
     ),
     Option(
+        "http2",
+        "Listening",
+        "on",
+        read_switch,
+        "on, off",
+        "Speak HTTP/2 with clients of --https that ask for it (ALPN h2).",
+    ),
+    Option(
+        "h2c",
+        "Listening",
+        "off",
+        read_switch,
+        "on, off",
+        "Speak HTTP/2 with clients of --http that begin with it (prior knowledge).",
+    ),
+    Option(
         "default-tls-cert",
         "TLS",
         None,
@@ -331,6 +347,14 @@ OPTIONS: tuple[Option, ...] = (
         read_size,
         _SIZE,
         "Largest request body (413) where no annotation says otherwise; 0: any.",
+    ),
+    Option(
+        "http2-max-streams",
+        "Limits",
+        "128",
+        read_count,
+        "a number above 0",
+        "Most requests of one HTTP/2 connection at the same time.",
     ),
     Option(
         "max-connections",

@@ -44,7 +44,7 @@ class Nursery:
         self._control = control
         self._plan = plan
         self._fronts = plan.fronts()
-        self._tls = make_tls(plan.default_certificate, self._fronts)
+        self._tls = make_tls(plan.default_certificate, self._fronts, plan.options)
         self._shares = Shares(plan.workers)
         self._numbers: dict[int, int] = {}
         self._wake, self._wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from fsm_twisted.net.addresses import ListenAddress
 from fsm_twisted.net.listener import Listener
 from fsm_twisted.net.sweep import Sweep
-from fsm_twisted.net.tls import Certificates
+from fsm_twisted.net.tls import HTTP1, HTTP2, Certificates
 from fsm_twisted.observe.report import Number, Report
 from fsm_twisted.proxy.entrance import Entrance
 from fsm_twisted.proxy.options import ProxyOptions
@@ -53,12 +53,14 @@ class TlsFronts:
     contexts: tuple[SSL.Context, ...]
 
 
-def make_tls(default: CertificateEntry | None, fronts: Sequence[Front]) -> TlsFronts | None:
+def make_tls(
+    default: CertificateEntry | None, fronts: Sequence[Front], options: ProxyOptions
+) -> TlsFronts | None:
     """Make the contexts of those *fronts* that speak TLS; None when none does."""
     secure = sum(front.is_secure for front in fronts)
     if default is None or not secure:
         return None
-    certificates = Certificates(default)
+    certificates = Certificates(default, HTTP2 if options.http2 else HTTP1)
     return TlsFronts(certificates, tuple(certificates.front_context() for _ in range(secure)))
 
 

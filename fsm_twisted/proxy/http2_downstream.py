@@ -1,0 +1,316 @@
+"""A client's HTTP/2 connection: its streams, and what they share."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from fsm_twisted.http2 import events
+from fsm_twisted.http2.codes import ErrorCode
+from fsm_twisted.http2.connection import Connection, Role
+from fsm_twisted.message.framing import Sized
+from fsm_twisted.net.descriptor import HIGH_WATER_BYTES
+from fsm_twisted.net.loop import outbox_of
+from fsm_twisted.proxy.admission import Admitted, LocalReply, admit
+from fsm_twisted.proxy.client import Claims, Peer, claims_of
+from fsm_twisted.proxy.http2_exchange import HTTP2, Http2Exchange
+from fsm_twisted.proxy.http2_output import Http2Output
+from fsm_twisted.proxy.http2_stream import Http2Stream
+from fsm_twisted.proxy.lingering import Lingering
+from fsm_twisted.proxy.record import Asked, note_of_peer
+from fsm_twisted.proxy.websocket import asked_with_key
+from fsm_twisted.snapshot.reasons import REPLIES
+
+if TYPE_CHECKING:
+    from fsm_twisted.message.heads import RequestHead
+    from fsm_twisted.proxy.plane import DataPlane
+
+_NEVER = float("inf")
+GOAWAY_SECONDS: Final = 1.0
+"""How long a client may take to answer the first GOAWAY of a drain before the last one follows."""
+
+
+class Http2Downstream(Lingering):
+    """
+    A client's HTTP/2 connection.
+
+    What is to be sent is written once at the end of a turn, and not at all while the client does
+    not read: then it waits in the streams, which pause their endpoints.
+
+    Attributes:
+        peer: The client.
+        note: What the access log says of it.
+        codec: The state of the connection; `touch` after each call that may have output.
+    """
+
+    __slots__ = ("_is_touched", "_queued", "_streams", "_waiting", "codec", "note", "peer")
+
+    def __init__(self, plane: DataPlane, peer: Peer) -> None:
+        super().__init__(plane)
+        self.peer = peer
+        self.note = b""
+        self.codec = Connection(Role.SERVER, plane.http2_limits, now=plane.seconds())
+        self._streams: dict[int, Http2Stream] = {}
+        self._waiting: dict[Http2Output, None] = {}  # for room in the socket, in their order
+        self._is_touched = False
+        self._queued = 0  # bytes of bodies that the codec has had since the last write
+
+    def start(self) -> None:
+        """Begin to read; the first request has its time limit from now on."""
+        plane = self.plane
+        plane.connections.add(self)
+        if plane.access is not None:
+            self.note = note_of_peer(self.peer, self._stream)
+        plane.sweep.add(self)
+        self.deadline = plane.seconds() + plane.options.header_seconds
+        self.touch()
+        self.resumeProducing()
+        if plane.is_draining:
+            self.drain()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is here."""
+        return not self._streams
+
+    # Input
+
+    def data_received(self, data: bytes) -> None:
+        """Act on all that has come."""
+        if self._lingers:
+            self.lingered(data)
+            return
+        for event in self.codec.receive(data, self.plane.seconds()):
+            _ACTIONS[type(event)](self, event)
+            if self.is_closed:
+                return
+        self.touch()
+        if self.codec.is_drained:
+            self._end()
+
+    def _request_received(self, event: events.RequestReceived) -> None:
+        plane, head = self.plane, event.head
+        stream = self._begin(event.stream, is_whole=event.end)
+        identity = plane.next_request_id()
+        claims = claims_of(self.peer, head, identity, plane.options.trusted_proxies)
+        if head.upgrade:
+            head = asked_with_key(head, secrets.token_bytes(16))
+        decision = admit(head, plane.runtime.active, plane.options, is_secure=claims.is_secure)
+        if isinstance(decision, LocalReply):
+            stream.asked = Asked(head, claims, decision.bound, head_size(head), HTTP2)
+            stream.reply(decision.reason, decision.fields)
+        else:
+            self._admitted(stream, decision, claims)
+
+    def _admitted(self, stream: Http2Stream, admitted: Admitted, claims: Claims) -> None:
+        """Send a request on its way."""
+        head, limit = admitted.head, admitted.bound.body_limit_bytes
+        size, framing = head_size(head), head.framing
+        if limit is not None and isinstance(framing, Sized) and framing.length > limit:
+            stream.asked = Asked(head, claims, admitted.bound, size, HTTP2)
+            stream.reply(REPLIES["body_too_large"])
+            return
+        exchange = Http2Exchange.of_head(stream, admitted, claims)
+        exchange.bytes_in, exchange.minor = size, HTTP2
+        stream.exchange = exchange
+        if exchange.is_incomplete:
+            stream.body_left = limit
+            stream.body_is_due()
+        exchange.attempt()
+
+    def _begin(self, number: int, *, is_whole: bool) -> Http2Stream:
+        self._streams[number] = stream = Http2Stream(self, number)
+        stream.is_whole = is_whole
+        if not self.has_output:
+            self.deadline = _NEVER
+        return stream
+
+    def _request_refused(self, event: events.RequestRefused) -> None:
+        self._begin(event.stream, is_whole=event.end).reply(event.reason)
+
+    def _data_received(self, event: events.DataReceived) -> None:
+        stream = self._streams.get(event.stream)
+        if stream is not None:
+            stream.data_received(event.data, ended=event.end)
+
+    def _trailers_received(self, event: events.TrailersReceived) -> None:
+        stream = self._streams.get(event.stream)
+        if stream is not None:
+            stream.trailers_received(event.fields)
+
+    def _stream_reset(self, event: events.StreamReset) -> None:
+        stream = self._streams.get(event.stream)
+        if stream is not None:
+            stream.gone()
+
+    def _window_opened(self, event: events.WindowOpened) -> None:
+        stream = self._streams.get(event.stream)
+        if stream is not None:
+            stream.push()
+
+    def _connection_ended(self, _: events.ConnectionEnded) -> None:
+        self._end()
+
+    def _nothing_to_do(self, _: events.Event) -> None:
+        pass
+
+    def input_ended(self) -> None:
+        """Close: streams cannot be half of a connection."""
+        self.close()
+
+    # Output
+
+    def touch(self) -> None:
+        """Write what the codec has, at the end of the turn."""
+        if self._is_touched or self.is_closed:
+            return
+        self._is_touched = True
+        outbox = outbox_of(self._loop)
+        if outbox is not None:
+            outbox.append(self)
+        else:
+            self._loop.callLater(0, self.flush)
+
+    def flush(self) -> None:
+        """Write what the codec has, if the client reads."""
+        self._is_touched = False
+        if self.is_closed or self._finishing or self.is_full:
+            return
+        self._queued = 0
+        data = self.codec.take_output()
+        if data:
+            self.write(data)
+
+    def has_room(self) -> bool:
+        """Tell whether streams may have more sent."""
+        if self._queued > HIGH_WATER_BYTES:
+            self.flush()
+        return not self.is_full
+
+    def send_data(self, number: int, payload: bytes, *, end: bool) -> int:
+        """Send part of a body; return how many bytes the windows let through."""
+        taken = self.codec.send_data(number, payload, end=end)
+        self._queued += taken
+        self.touch()
+        return taken
+
+    def wait_for_room(self, stream: Http2Output) -> None:
+        """Have *stream* pushed once the client reads."""
+        self._waiting[stream] = None
+
+    def output_progressed(self) -> None:
+        """Give the client time for the rest."""
+        self.deadline = self.plane.seconds() + self.plane.options.body_seconds
+
+    def output_drained(self) -> None:
+        """Stop the clock that ran while output waited; let streams go on, each in its turn."""
+        if not self._lingers:
+            self._rest()
+        self.flush()
+        while self._waiting and self.has_room():
+            stream = next(iter(self._waiting))
+            del self._waiting[stream]
+            stream.push()
+
+    def _rest(self) -> None:
+        """Wait for nothing while there are streams, else for the next one."""
+        if self._streams:
+            self.deadline = _NEVER
+            return
+        seconds = GOAWAY_SECONDS if self.plane.is_draining else self.plane.options.idle_seconds
+        self.deadline = self.plane.seconds() + seconds
+
+    # The end
+
+    def forget(self, number: int) -> None:
+        """Strike a stream off the list."""
+        stream = self._streams.pop(number, None)
+        if stream is not None:
+            self._waiting.pop(stream, None)
+        if not self._streams and not self._lingers and not self.has_output:
+            self._rest()
+        if self.codec.is_drained:
+            self._end()
+
+    def expired(self) -> None:
+        """Give up a client that asks for nothing, or does not read."""
+        self.deadline = _NEVER
+        if self.has_output or self._lingers:
+            self.abort() if self.has_output else self.close()
+        elif self.plane.is_draining:
+            self.drain()
+        else:
+            self._say_goodbye()
+            self._end()
+
+    def drain(self) -> None:
+        """Accept no more streams; the connection ends with the last one."""
+        if self._lingers or self.is_closed:
+            return
+        self.codec.drain()
+        self.touch()
+        if self.codec.is_drained:
+            self._end()
+        else:
+            self.deadline = self.plane.seconds() + GOAWAY_SECONDS
+
+    def cut(self, code: str) -> None:
+        """Abort, for the reason *code*, whatever is under way."""
+        for stream in tuple(self._streams.values()):
+            if stream.exchange is not None:
+                stream.exchange.cut(code)
+        self.abort()
+
+    def close(self) -> None:
+        """Close now, with a last word while the client can be told."""
+        if not self.is_closed and not self._finishing:
+            self._say_goodbye()
+            self.flush()
+        super().close()
+
+    def _say_goodbye(self) -> None:
+        if not self.codec.ended:
+            self.codec.abort(ErrorCode.NO_ERROR)
+
+    def _end(self) -> None:
+        """Send what waits, then end the output."""
+        if self._finishing or self.is_closed:
+            return
+        self._drop_streams()
+        self.flush()
+        self.finish()
+
+    def _drop_streams(self) -> None:
+        for stream in tuple(self._streams.values()):
+            stream.gone()
+
+    def output_ended(self) -> None:
+        """Linger, so that the last words are not destroyed by a reset."""
+        self.linger()
+
+    def closed(self) -> None:
+        """Tell whoever is on the other side, once."""
+        self.plane.sweep.discard(self)
+        self._drop_streams()
+        self.plane.forget(self)
+
+
+def head_size(head: RequestHead) -> int:
+    """Return the size of a head in bytes, uncompressed, as HTTP/1 would write its fields."""
+    fields = sum(len(name) + len(value) + 4 for name, value in head.fields + head.claims)
+    return len(head.method) + len(head.target.wire) + len(head.authority.wire) + fields
+
+
+_ACTIONS: Final[dict[type, Callable[[Http2Downstream, Any], None]]] = {
+    events.RequestReceived: Http2Downstream._request_received,
+    events.RequestRefused: Http2Downstream._request_refused,
+    events.DataReceived: Http2Downstream._data_received,
+    events.TrailersReceived: Http2Downstream._trailers_received,
+    events.StreamReset: Http2Downstream._stream_reset,
+    events.WindowOpened: Http2Downstream._window_opened,
+    events.ConnectionEnded: Http2Downstream._connection_ended,
+    events.PeerSettings: Http2Downstream._nothing_to_do,
+    events.GoAwayReceived: Http2Downstream._nothing_to_do,
+    events.PingAnswered: Http2Downstream._nothing_to_do,
+}
