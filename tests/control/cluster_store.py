@@ -10,6 +10,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
+from fsm_twisted.sources.cluster.access import ApiFailure
 from fsm_twisted.sources.cluster.api import ApiError, Forbidden, NotFound
 
 Object = dict[str, Any]
@@ -76,7 +77,7 @@ class Store:
     def _arrive(self, asked: Asked, arrived: Deferred[Mapping[str, object]]) -> None:
         try:
             answer = self._answer(asked)
-        except ApiError as error:
+        except ApiFailure as error:
             arrived.errback(error)
         else:
             arrived.callback(copy.deepcopy(answer))
@@ -115,7 +116,8 @@ class Store:
         manager = asked.query["fieldManager"]
         metadata = {**found["metadata"], "managedFields": []}
         if status:
-            owner = {"manager": manager, "operation": "Apply", "fieldsV1": {"f:status": {}}}
+            fields = {"f:status": {"f:loadBalancer": {"f:ingress": {}}}}
+            owner = {"manager": manager, "operation": "Apply", "fieldsV1": fields}
             metadata["managedFields"] = [owner]
         return self.put(path, {**found, "metadata": metadata, "status": status})
 
