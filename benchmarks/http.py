@@ -16,6 +16,7 @@ if sys.path and Path(sys.path[0] or ".").resolve() == Path(__file__).resolve().p
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ from benchmarks.measure import BenchmarkError, Sample, take_sample
 from benchmarks.peers import Peer, Site
 
 ROOT = Path(__file__).resolve().parent.parent
+UNCOUNTED = ROOT / "benchmarks" / "uncounted"
 MISSING = 3
 ALL_PEERS = ("ours", "nginx", "haproxy")
 
@@ -45,6 +47,16 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--peers", default=",".join(ALL_PEERS), help="which of them [%(default)s]")
     add("--python", default=sys.executable, metavar="PATH",
         help="interpreter of the environment that ours runs in [the running one]")  # fmt: skip
+    add("--workers", type=int, default=0, help="of ours; 0: one process [%(default)s]")
+    add(
+        "--option",
+        action="append",
+        default=[],
+        metavar="'--NAME VALUE'",
+        dest="variants",
+        help="measure ours with further options of its own, too, in the same run; repeatable",
+    )
+    add("--uncounted", action="store_true", help="measure ours without counting requests, too")
     add("--baseline", metavar="REV", help="measure this commit of ours too, in the same run")
     add("--json", type=Path, metavar="FILE", help="write figures and samples there")
     add("--markdown", type=Path, metavar="FILE", help="write the table for docs/performance.md")
@@ -74,15 +86,23 @@ def worktree(revision: str, folder: Path) -> Iterator[Path]:
 
 def choose_peers(options: argparse.Namespace, site: Site, stack: ExitStack) -> list[Peer]:
     """Configure the proxies that were asked for, in the order of their turns."""
+    workers = ("--workers", str(options.workers))
+
+    def ours(name: str, root: Path | None = None, *more: str) -> Peer:
+        return peers.ours(site, name, options.python, root, (*workers, *more))
+
     makers = {
-        "ours": lambda: peers.ours(site, "ours", options.python),
+        "ours": lambda: ours("ours"),
         "nginx": lambda: peers.nginx(site),
         "haproxy": lambda: peers.haproxy(site),
     }
     chosen = [makers[name]() for name in options.peers.split(",")]
+    chosen += [ours(f"ours {each}", None, *shlex.split(each)) for each in options.variants]
+    if options.uncounted:
+        chosen.append(ours("ours, uncounted", UNCOUNTED))
     if options.baseline:
         root = stack.enter_context(worktree(options.baseline, site.folder))
-        chosen.append(peers.ours(site, options.baseline, options.python, root))
+        chosen.append(ours(options.baseline, root))
     return chosen
 
 

@@ -119,7 +119,11 @@ def _indented(path: Path) -> str:
 def command(
     python: str, folder: Path, ports: Ports, options: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """Return the command line that serves the manifests in *folder*, in one process."""
+    """
+    Return the command line that serves the manifests in *folder*.
+
+    It is one process unless *options* say ``--workers``: the last one counts.
+    """
     return (
         python, str(Path(python).parent / "twistd"), "--nodaemon", "--pidfile=", "fsm-ingress",
         "--manifests", str(folder), "--workers", "0", "--log-level", "error",

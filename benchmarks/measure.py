@@ -25,16 +25,26 @@ class BenchmarkError(Exception):
 
 @frozen
 class Sample:
-    """One measured run: what the proxy's processes spent and what the clients got for it."""
+    """
+    One measured run: what the proxy's processes spent and what the clients got for it.
+
+    ``first_nanoseconds`` is the part of the first process: the master, where there are workers.
+    """
 
     cpu_nanoseconds: int
     requests: int
     seconds: float
+    first_nanoseconds: int = 0
 
     @property
     def microseconds_per_request(self) -> float:
         """CPU microseconds, user and system, of one request."""
         return self.cpu_nanoseconds / self.requests / 1000
+
+    @property
+    def first_microseconds(self) -> float:
+        """The part of the first process in that."""
+        return self.first_nanoseconds / self.requests / 1000
 
 
 def schedstat_nanoseconds(text: str) -> int:
@@ -156,20 +166,21 @@ def take_sample(
     ) as process:
         time.sleep(warm)
         pids = family(root_pid, parents())
-        before = cpu_nanoseconds(pids), seen(), time.monotonic()
+        first = (root_pid,)
+        before = cpu_nanoseconds(pids), seen(), time.monotonic(), cpu_nanoseconds(first)
         time.sleep(seconds)
-        after = cpu_nanoseconds(pids), seen(), time.monotonic()
+        after = cpu_nanoseconds(pids), seen(), time.monotonic(), cpu_nanoseconds(first)
         process.send_signal(signal.SIGINT)  # wrk's own way to end early
         output, complaint = process.communicate()
     if process.returncode != 0:
         msg = f"wrk failed: {(complaint or output).strip()[-200:]}"
         raise BenchmarkError(msg)
     check_counts(parse_outcome(output), settled(seen) - at_start, wrk.connections)
-    spent, requests, lasted = (b - a for a, b in zip(before, after, strict=True))
+    spent, requests, lasted, by_first = (b - a for a, b in zip(before, after, strict=True))
     if requests <= 0:
         msg = "no request was answered while measuring"
         raise BenchmarkError(msg)
-    return Sample(int(spent), int(requests), lasted)
+    return Sample(int(spent), int(requests), lasted, int(by_first))
 
 
 def middle(samples: Iterable[Sample]) -> float:

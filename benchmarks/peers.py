@@ -214,12 +214,15 @@ def haproxy(site: Site) -> Peer:
     return Peer("haproxy", (program("haproxy"), "-db", "-f", str(path)), *ports)
 
 
-def ours(site: Site, name: str, python: str, root: Path | None = None) -> Peer:
+def ours(
+    site: Site, name: str, python: str, root: Path | None = None, options: Sequence[str] = ()
+) -> Peer:
     """
     Return the ingress of this project.
 
-    *python* is the interpreter of an environment that the project is installed in, *root* a
-    checkout whose code is to run instead of the installed one.
+    *python* is the interpreter of an environment that the project is installed in, *root* a folder
+    whose modules come before the installed ones, such as another checkout. *options* are added to
+    its command line.
     """
     ports = ingress.Ports(free_port(), free_port(), free_port())
     folder = site.folder / "manifests"
@@ -227,7 +230,7 @@ def ours(site: Site, name: str, python: str, root: Path | None = None) -> Peer:
     tls = ingress.Tls(TLS_HOST, site.certificate, site.key)
     text = ingress.manifests((PLAIN_HOST, TLS_HOST), (site.backend_port,), tls)
     (folder / "bench.yaml").write_text(text)
-    command = ingress.command(python, folder, ports)
+    command = ingress.command(python, folder, ports, options)
     environment = () if root is None else (("PYTHONPATH", str(root)),)
     return Peer(name, command, ports.http, ports.https, environment)
 
@@ -239,7 +242,7 @@ def start(peer: Peer, site: Site, core: int) -> subprocess.Popen[bytes]:
     Raises:
         BenchmarkError: It ended, or does not listen in time; its last words are in the text.
     """
-    log = site.folder / f"{peer.name}.out"
+    log = site.folder / f"{peer.name.replace('/', '-')}.out"
     with log.open("wb") as output:
         process = subprocess.Popen(
             ("taskset", "-c", str(core), *peer.command),

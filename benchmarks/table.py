@@ -17,11 +17,16 @@ Results = Mapping[str, Mapping[str, Sequence[Sample]]]  # load -> peer -> sample
 
 @frozen
 class Row:
-    """One line of the table; times in CPU microseconds per request."""
+    """
+    One line of the table; times in CPU microseconds per request.
+
+    ``first`` is the part of the first process, which is the master where there are workers.
+    """
 
     load: str
     peer: str
     median: float
+    first: float
     least: float
     most: float
     ratio: float | None
@@ -31,10 +36,14 @@ class Row:
         """Return the line as text, one entry for each of `HEADINGS`."""
         ratio = "-" if self.ratio is None else f"{self.ratio:.2f}"
         spread = f"{_time(self.least)} - {_time(self.most)}"
-        return (self.load, self.peer, _time(self.median), spread, ratio, str(self.requests))
+        times = (_time(self.median), _time(self.first), spread)
+        return (self.load, self.peer, *times, ratio, str(self.requests))
 
 
-HEADINGS = ("load", "proxy", "CPU/request", "least - most", f"x {REFERENCE}", "requests")
+HEADINGS = (
+    *("load", "proxy", "CPU/request", "first process"),
+    *("least - most", f"x {REFERENCE}", "requests"),
+)
 
 
 def _time(microseconds: float) -> str:
@@ -65,7 +74,9 @@ def rows(results: Results) -> list[Row]:
             each = [sample.microseconds_per_request for sample in samples]
             ratio = paired_ratio(samples, taken[REFERENCE]) if REFERENCE in taken else None
             requests = sum(sample.requests for sample in samples)
-            found.append(Row(load, peer, middle(samples), min(each), max(each), ratio, requests))
+            first = median(sample.first_microseconds for sample in samples)
+            typical = middle(samples), first, min(each), max(each)
+            found.append(Row(load, peer, *typical, ratio, requests))
     return found
 
 
@@ -112,6 +123,7 @@ def data(results: Results) -> list[dict[str, object]]:
             "load": row.load,
             "peer": row.peer,
             "median_us": round(row.median, 3),
+            "first_process_us": round(row.first, 3),
             "ratio": None if row.ratio is None else round(row.ratio, 4),
             "requests": row.requests,
             "samples_us": [
