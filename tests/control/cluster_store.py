@@ -116,7 +116,7 @@ class Store:
         manager = asked.query["fieldManager"]
         metadata = {**found["metadata"], "managedFields": []}
         if status:
-            fields = {"f:status": {"f:loadBalancer": {"f:ingress": {}}}}
+            fields: Object = {"f:status": {"f:loadBalancer": {"f:ingress": {}}}}
             owner = {"manager": manager, "operation": "Apply", "fieldsV1": fields}
             metadata["managedFields"] = [owner]
         return self.put(path, {**found, "metadata": metadata, "status": status})
