@@ -116,7 +116,7 @@ def test_without_the_reference_there_is_no_ratio() -> None:
     (row,) = table.rows({"plain": {"ours": [Sample(3_000_000, 100, 1.0)]}})
 
     assert row.ratio is None
-    assert row.cells() == ("plain", "ours", "30.0 us", "30.0 us - 30.0 us", "-", "100")
+    assert row.cells() == ("plain", "ours", "30.0 us", "0.0 us", "30.0 us - 30.0 us", "-", "100")
 
 
 def test_times_from_a_millisecond_on_are_told_in_milliseconds() -> None:
