@@ -7,15 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.demo.ports import free_ports
 
 CHECKOUT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "FSM_PYTHON": sys.executable}
 
 
-def test_the_article_runs_from_its_first_line_to_its_last() -> None:
+@pytest.mark.parametrize("script", ["walkthrough.sh", "upstream-tls/walkthrough.sh"])
+def test_the_article_runs_from_its_first_line_to_its_last(script: str) -> None:
     done = subprocess.run(
-        [CHECKOUT / "examples" / "walkthrough.sh", "--start"],
+        [CHECKOUT / "examples" / script, "--start"],
         env={**ENVIRONMENT, **free_ports()},
         stdin=subprocess.DEVNULL,
         capture_output=True,
