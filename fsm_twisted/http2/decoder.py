@@ -6,19 +6,17 @@ What a field means is judged once, when it enters the table, and not each time i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Final
 
+import attrs
+
 from fsm_twisted.http2 import huffman
-from fsm_twisted.http2.table import DEFAULT_TABLE_BYTES, ENTRY_BYTES, FIRST_DYNAMIC, STATIC
+from fsm_twisted.http2.kinds import MALFORMED, KindsOfNames, is_value
+from fsm_twisted.http2.table import DEFAULT_TABLE_BYTES, ENTRY_BYTES, FIRST_DYNAMIC
 from fsm_twisted.message.fields import Field
 
 Entry = tuple[Field, int, int]
-"""A field, its size (RFC 7541 section 4.1), and its kind as the judge found it."""
-
-Judge = Callable[[bytes, bytes], int]
-"""Tells the kind of a field from its name and value."""
+"""A field, its size (RFC 7541 section 4.1), and its kind."""
 
 _SEVEN_BITS: Final = 0x7F
 _INTEGER_BITS: Final = 28  # as many continuation bits as are read: sizes stay below 2**29
@@ -29,12 +27,28 @@ class HpackError(ValueError):
     """A block that cannot be decoded; the connection cannot go on without its table."""
 
 
+@attrs.define
+class FieldList:
+    """
+    The fields of a block.
+
+    Attributes:
+        fields: The ordinary ones, in order.
+        marked: All others with their kinds, in order.
+        is_mixed: A pseudo-header field comes behind another field.
+    """
+
+    fields: list[Field]
+    marked: list[tuple[int, Field]]
+    is_mixed: bool
+
+
 class Decoder:
     """
     The decoding half of one connection.
 
     Args:
-        judge: Tells the kind of each field that comes.
+        kinds: Tells the kind of each name that comes.
         list_bytes: Largest field list, counted as in RFC 9113 section 6.5.2.
         fields: Most fields of a list.
     """
@@ -43,29 +57,29 @@ class Decoder:
         "_allowed",
         "_capacity",
         "_fields",
-        "_judge",
+        "_kinds",
         "_list_bytes",
         "_must_shrink",
         "_size",
         "_table",
     )
 
-    def __init__(self, judge: Judge, list_bytes: int, fields: int) -> None:
-        self._judge = judge
+    def __init__(self, kinds: KindsOfNames, list_bytes: int, fields: int) -> None:
+        self._kinds = kinds
         self._list_bytes = list_bytes
         self._fields = fields
         self._allowed = DEFAULT_TABLE_BYTES
         self._capacity = DEFAULT_TABLE_BYTES
         self._must_shrink = False
         self._size = 0  # of the dynamic part of the table, whose newest entry comes first
-        self._table: list[Entry] = list(_static_entries(judge))
+        self._table: list[Entry] = [((b"", b""), 0, 0), *kinds.static]
 
     def allow_table(self, size: int) -> None:
         """Let the peer's table have up to *size* bytes: it acknowledged that setting."""
         self._allowed = size
         self._must_shrink = size < self._capacity
 
-    def decode(self, block: bytes) -> list[Entry] | None:
+    def decode(self, block: bytes) -> FieldList | None:
         """
         Decode a whole block.
 
@@ -81,12 +95,14 @@ class Decoder:
         except IndexError:
             raise HpackError("an index outside the tables, or a truncated block") from None
 
-    def _decode(self, block: bytes) -> list[Entry] | None:
+    def _decode(self, block: bytes) -> FieldList | None:
         at = self._resize(block)
         end = len(block)
         table = self._table
-        entries: list[Entry] = []
+        fields: list[Field] = []
+        marked: list[tuple[int, Field]] = []
         room = self._list_bytes
+        is_mixed = False
         while at < end:
             byte = block[at]
             at += 1
@@ -96,13 +112,21 @@ class Decoder:
                     index, at = _integer(block, at, _SEVEN_BITS)
                 elif not index:
                     raise HpackError("index 0")
-                entry = table[index]
+                field, size, kind = table[index]
             else:
-                entry, at = self._literal(block, at, byte)
-            room -= entry[1]
-            if room >= 0:
-                entries.append(entry)
-        return entries if room >= 0 and len(entries) <= self._fields else None
+                (field, size, kind), at = self._literal(block, at, byte)
+            room -= size
+            if room < 0:
+                continue
+            if not kind:
+                fields.append(field)
+            else:
+                if kind < 0 and (fields or (marked and marked[-1][0] > 0)):
+                    is_mixed = True
+                marked.append((kind, field))
+        if room < 0 or len(fields) + len(marked) > self._fields:
+            return None
+        return FieldList(fields, marked, is_mixed)
 
     def _literal(self, block: bytes, at: int, byte: int) -> tuple[Entry, int]:
         """Read a literal field, whose first *byte* is before *at*, and keep it if it says so."""
@@ -121,7 +145,8 @@ class Decoder:
         else:
             name, at = _string(block, at)
         value, at = _string(block, at)
-        entry = (name, value), len(name) + len(value) + ENTRY_BYTES, self._judge(name, value)
+        kind = self._kinds[name] if is_value(value) else MALFORMED
+        entry = (name, value), len(name) + len(value) + ENTRY_BYTES, kind
         if is_kept:
             self._keep(entry)
         return entry, at
@@ -157,16 +182,6 @@ class Decoder:
         if self._must_shrink:
             raise HpackError("no table size update after the settings made the table smaller")
         return at
-
-
-@lru_cache(maxsize=4)
-def _static_entries(judge: Judge) -> tuple[Entry, ...]:
-    """Return the table without its dynamic part; index 0 is never looked up."""
-    entries = (
-        ((name, value), len(name) + len(value) + ENTRY_BYTES, judge(name, value))
-        for name, value in STATIC
-    )
-    return ((b"", b""), 0, 0), *entries
 
 
 def _integer(block: bytes, at: int, number: int) -> tuple[int, int]:

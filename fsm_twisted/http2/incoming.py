@@ -34,7 +34,7 @@ from fsm_twisted.http2.errors import (
 )
 from fsm_twisted.http2.events import ConnectionEnded, Event
 from fsm_twisted.http2.frames import FRAME_HEAD, HEAD_BYTES, NUMBER_MASK, block_of_headers
-from fsm_twisted.http2.kinds import judge_request_field, judge_response_field
+from fsm_twisted.http2.kinds import REQUEST_KINDS, RESPONSE_KINDS
 from fsm_twisted.http2.messages import Messages
 
 _BLOCKS: Final = 2  # a block may be so many times the list that is accepted, to be answered 431
@@ -74,8 +74,8 @@ class Incoming:
 
     def __init__(self, core: Core) -> None:
         limits = core.limits
-        judge = judge_request_field if core.is_server else judge_response_field
-        decoder = Decoder(judge, limits.head_bytes, limits.fields)
+        kinds = REQUEST_KINDS if core.is_server else RESPONSE_KINDS
+        decoder = Decoder(kinds, limits.head_bytes, limits.fields)
         control = Control(core, decoder)
         self._core = core
         self._control = control

@@ -1,7 +1,7 @@
 """
 Which fields have a meaning for this hop, and which are malformed (RFC 9113 sections 8.2 and 8.3).
 
-A judge finds both out from one name and value; heads are then made by looking at kinds alone.
+Both are found out once for a name and a value; heads are then made by looking at kinds alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from fsm_twisted.http2.table import ENTRY_BYTES, STATIC
 from fsm_twisted.message.fields import HOP_BY_HOP, fold_name, is_claim, is_protected
 
 # Pseudo-header fields are negative, so that one comparison tells them.
@@ -86,12 +87,20 @@ def _response_kind(name: bytes) -> int:
 
 
 class KindsOfNames(dict[bytes, int]):
-    """The kind of each name, found and remembered as it is asked for; bounded."""
+    """
+    The kind of each name, found and remembered as it is asked for; bounded.
 
-    __slots__ = ("_classify",)
+    ``static`` are the entries of HPACK's static table, with their sizes and kinds.
+    """
+
+    __slots__ = ("_classify", "static")
 
     def __init__(self, classify: Callable[[bytes], int]) -> None:
         self._classify = classify
+        self.static = tuple(
+            (field, len(field[0]) + len(field[1]) + ENTRY_BYTES, classify(field[0]))
+            for field in STATIC
+        )
 
     def __missing__(self, name: bytes) -> int:
         """Find the kind of a name, and remember it if it is short."""
@@ -103,20 +112,11 @@ class KindsOfNames(dict[bytes, int]):
         return kind
 
 
-_REQUEST_KINDS: Final = KindsOfNames(_request_kind)
-_RESPONSE_KINDS: Final = KindsOfNames(_response_kind)
+REQUEST_KINDS: Final = KindsOfNames(_request_kind)
+"""Kinds of the names in requests and their trailers."""
 
-
-def judge_request_field(name: bytes, value: bytes) -> int:
-    """Tell the kind of a field of a request, or of its trailers."""
-    kind = _REQUEST_KINDS[name]
-    return kind if is_value(value) else MALFORMED
-
-
-def judge_response_field(name: bytes, value: bytes) -> int:
-    """Tell the kind of a field of a response, or of its trailers."""
-    kind = _RESPONSE_KINDS[name]
-    return kind if is_value(value) else MALFORMED
+RESPONSE_KINDS: Final = KindsOfNames(_response_kind)
+"""Kinds of the names in responses and their trailers."""
 
 
 def is_value(value: bytes) -> bool:

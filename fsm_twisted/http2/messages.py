@@ -7,7 +7,7 @@ from typing import Final
 from fsm_twisted.http2.codes import END_STREAM, PADDED, ErrorCode
 from fsm_twisted.http2.control import Control
 from fsm_twisted.http2.core import Core
-from fsm_twisted.http2.decoder import Decoder, Entry, HpackError
+from fsm_twisted.http2.decoder import Decoder, FieldList, HpackError
 from fsm_twisted.http2.errors import ConnectionFault, StreamFault, malformed, protocol_fault
 from fsm_twisted.http2.events import (
     DataReceived,
@@ -43,20 +43,20 @@ class Messages:
             StreamFault: For the stream *number*, which is open.
         """
         try:
-            entries = self._decoder.decode(block)
+            listed = self._decoder.decode(block)
         except HpackError as fault:
             raise ConnectionFault(ErrorCode.COMPRESSION_ERROR, str(fault)) from None
         core = self._core
         end = bool(flags & END_STREAM)
         stream = core.streams.get(number)
         if stream is not None:
-            self._later_block(stream, entries, end=end)
+            self._later_block(stream, listed, end=end)
         elif core.is_server and number > core.numbers.last:
-            self._open(number, entries, end=end)
+            self._open(number, listed, end=end)
         else:
             self._stray(number, "HEADERS")
 
-    def _open(self, number: int, entries: list[Entry] | None, *, end: bool) -> None:
+    def _open(self, number: int, listed: FieldList | None, *, end: bool) -> None:
         """Begin a stream that the client opens."""
         if not number & 1:
             raise protocol_fault("a client opens a stream with an even number")
@@ -68,8 +68,8 @@ class Messages:
         try:
             event = (
                 refused(number, "head_too_large", "the head is over the limits", end=end)
-                if entries is None
-                else request_event(number, entries, core.limits, end=end)
+                if listed is None
+                else request_event(number, listed, core.limits, end=end)
             )
         except StreamFault as fault:
             self._refuse(number, fault.code)
@@ -92,33 +92,33 @@ class Messages:
         core.resets.spend(core.now)
         core.reset(number, code)
 
-    def _later_block(self, stream: Stream, entries: list[Entry] | None, *, end: bool) -> None:
+    def _later_block(self, stream: Stream, listed: FieldList | None, *, end: bool) -> None:
         if not stream.remote_open:
             raise StreamFault(ErrorCode.STREAM_CLOSED, "HEADERS after the end of a stream")
         if not stream.head_received:
-            self._response(stream, entries, end=end)
+            self._response(stream, listed, end=end)
         elif not end:
             raise malformed("a second head without the end of the stream")
         elif stream.is_refused:
             self._core.finish_remote(stream)
-        elif entries is None:
+        elif listed is None:
             raise StreamFault(ErrorCode.ENHANCE_YOUR_CALM, "trailers over the limits")
         else:
-            self._trailers(stream, entries)
+            self._trailers(stream, listed)
 
-    def _trailers(self, stream: Stream, entries: list[Entry]) -> None:
-        fields = trailer_fields(entries)
+    def _trailers(self, stream: Stream, listed: FieldList) -> None:
+        fields = trailer_fields(listed)
         if stream.remaining > 0:
             raise malformed("a body shorter than its Content-Length")
         core = self._core
         core.events.append(TrailersReceived(stream.number, fields))
         core.finish_remote(stream)
 
-    def _response(self, stream: Stream, entries: list[Entry] | None, *, end: bool) -> None:
+    def _response(self, stream: Stream, listed: FieldList | None, *, end: bool) -> None:
         """Take a head from the server, interim or final."""
-        if entries is None:
+        if listed is None:
             raise StreamFault(ErrorCode.ENHANCE_YOUR_CALM, "a head over the limits")
-        event = response_event(stream.number, entries, stream.method, end=end)
+        event = response_event(stream.number, listed, stream.method, end=end)
         core = self._core
         if event.head.status < _OK:
             stream.interim += 1

@@ -8,16 +8,16 @@ grammar of method, target, authority and length as there.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Final
 
-from fsm_twisted.http2.decoder import Entry
-from fsm_twisted.http2.errors import malformed
+from fsm_twisted.http2.decoder import FieldList
+from fsm_twisted.http2.errors import StreamFault, malformed
 from fsm_twisted.http2.events import RequestReceived, RequestRefused, ResponseReceived
 from fsm_twisted.http2.kinds import (
     AUTHORITY,
     CLAIM,
     COOKIE,
-    DROPPED,
     EXPECT,
     HOST,
     LENGTH,
@@ -43,6 +43,7 @@ _METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _USUAL_METHODS: Final = frozenset(
     {b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"}
 )
+_SCHEMES: Final = (b"https", b"http")
 _USUAL_TARGET: Final = re.compile(
     rb"(/[\x21\x22\x24-\x3e\x40-\x7e]*+)(?:\?([\x21\x22\x24-\x7e]*+))?"
 )
@@ -53,9 +54,8 @@ _OK: Final = 200
 _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
 
-# Kind -> the value of that pseudo-header field, or of all fields of that kind in order.
-Pseudo = dict[int, bytes]
-Marked = dict[int, list[bytes]]
+Marked = dict[int, bytes]
+"""Kind -> the value of the field of that kind; crumbs of Cookie are one."""
 
 
 class _Refusal(Exception):
@@ -68,126 +68,120 @@ def refused(stream: int, code: str, detail: str, *, end: bool) -> RequestRefused
 
 
 def request_event(
-    stream: int, entries: list[Entry], limits: Limits, *, end: bool
+    stream: int, listed: FieldList, limits: Limits, *, end: bool
 ) -> RequestReceived | RequestRefused:
     """
-    Make the event for the head of a request, whose fields `judge_request_field` judged.
+    Make the event for the head of a request, whose kinds are of `REQUEST_KINDS`.
 
     Raises:
         StreamFault: The head is malformed.
     """
-    pseudo, rest = _pseudo(entries)
-    fields, claims, marked = _sort(rest)
+    marked = {kind: field[1] for kind, field in listed.marked}
+    if listed.is_mixed or MALFORMED in marked:
+        raise _malformed_fields(listed)
     try:
-        return _request(stream, (pseudo, fields, claims, marked), limits, end=end)
+        if len(marked) != len(listed.marked):
+            _merge(listed.marked, marked)
+        head = _request_head(listed, marked, limits, end=end)
     except _Refusal as refusal:
         code, detail = refusal.args
         return refused(stream, code, detail, end=end)
+    return RequestReceived(stream, head, end, marked[SCHEME], TE in marked)
 
 
-def _pseudo(entries: list[Entry]) -> tuple[Pseudo, list[Entry]]:
-    """Take off the pseudo-header fields, which come first and once each."""
-    pseudo: Pseudo = {}
-    count = 0
-    for (_, value), _, kind in entries:
-        if kind >= ORDINARY:
-            break
-        pseudo[kind] = value
-        count += 1
-    if len(pseudo) != count:
-        raise malformed("a pseudo-header field is repeated")
-    return pseudo, entries[count:]
+def _malformed_fields(listed: FieldList) -> StreamFault:
+    if listed.is_mixed:
+        return malformed("a pseudo-header field behind another field")
+    return malformed("a field name or value that cannot be, or a field of HTTP/1.1 only")
 
 
-def _sort(entries: list[Entry]) -> tuple[list[Field], list[Field], Marked]:
-    """Take apart what goes on, what claims who the client is, and what has a meaning here."""
-    fields: list[Field] = []
-    claims: list[Field] = []
-    marked: Marked = {}
-    for field, _, kind in entries:
-        if not kind:
-            fields.append(field)
-        elif kind == CLAIM:
-            claims.append(field)
-        elif kind == MALFORMED or kind < ORDINARY:
-            raise malformed(
-                "a field name or value that cannot be, or a field of HTTP/1.1 only"
-                if kind == MALFORMED
-                else "a pseudo-header field behind another field"
-            )
-        elif kind != DROPPED:
-            marked.setdefault(kind, []).append(field[1])
-    return fields, claims, marked
+def _merge(fields: list[tuple[int, Field]], marked: Marked) -> None:
+    """Decide about fields that come several times, of which *marked* has the last one."""
+    several = {kind for kind, count in Counter(kind for kind, _ in fields).items() if count > 1}
+    if min(several) < ORDINARY or LENGTH in several:
+        raise malformed("a pseudo-header field or Content-Length is repeated")
+    if COOKIE in several:
+        marked[COOKIE] = b"; ".join(field[1] for kind, field in fields if kind == COOKIE)
+    if HOST in several:
+        raise _Refusal("bad_host", "Host is repeated")
+    if EXPECT in several:
+        raise _Refusal("expectation_unknown", "Expect is repeated")
+    if TE in several:
+        marked[TE] = b",".join(field[1] for kind, field in fields if kind == TE)
 
 
-def _request(
-    stream: int,
-    parts: tuple[Pseudo, list[Field], list[Field], Marked],
-    limits: Limits,
-    *,
-    end: bool,
-) -> RequestReceived:
-    pseudo, fields, claims, marked = parts
-    method = pseudo.get(METHOD, b"")
+def _request_head(listed: FieldList, marked: Marked, limits: Limits, *, end: bool) -> RequestHead:
     upgrade = None
-    if PROTOCOL in pseudo or method == b"CONNECT":
-        upgrade = _check_connect(pseudo, marked, limits, end=end)
+    method = marked.get(METHOD)
+    if PROTOCOL in marked or method == b"CONNECT":
+        upgrade = _check_connect(marked, limits, end=end)
         method = b"GET"
-    scheme = _scheme(pseudo)
+    if method is None or SCHEME not in marked or PATH not in marked:
+        raise malformed("without one of :method, :scheme and :path")
+    if marked[SCHEME] not in _SCHEMES:
+        marked[SCHEME] = _scheme(marked[SCHEME])
     if method not in _USUAL_METHODS:
         _check_method(method)
-    target = _target(method, pseudo[PATH], limits)
-    authority = _authority(pseudo.get(AUTHORITY), marked.get(HOST))
-    framing = NO_BODY if upgrade else _request_framing(marked.get(LENGTH), end=end)
+    framing: Framing = NO_BODY if end else CHUNKED
+    claims: Fields = ()
     expects = False
-    trailers_welcome = False
-    if marked:
-        expects = EXPECT in marked and _expects_continue(marked[EXPECT], framing, fields)
-        trailers_welcome = TE in marked and _trailers_welcome(marked[TE])
-        if COOKIE in marked:
-            fields.append((b"cookie", b"; ".join(marked[COOKIE])))
-    head = RequestHead(
+    if listed.marked[-1][0] > ORDINARY:
+        if LENGTH in marked:
+            framing = _request_framing(marked[LENGTH], end=end)
+        expects = _special(listed, marked, framing)
+        claims = tuple([field for kind, field in listed.marked if kind == CLAIM])
+    return RequestHead(
         method,
-        target,
-        authority,
+        _target(method, marked[PATH], limits),
+        _authority(marked.get(AUTHORITY), marked.get(HOST)),
         1,
-        tuple(fields),
-        tuple(claims),
-        framing,
+        tuple(listed.fields),
+        claims,
+        NO_BODY if upgrade else framing,
         True,  # noqa: FBT003 - persistent: streams come and go
         expects,
         upgrade,
     )
-    return RequestReceived(stream, head, end, scheme, trailers_welcome)
 
 
-def _check_connect(pseudo: Pseudo, marked: Marked, limits: Limits, *, end: bool) -> bytes:
+def _special(listed: FieldList, marked: Marked, framing: Framing) -> bool:
+    """Put back what goes on of the special fields; tell whether the client waits for 100."""
+    expects = False
+    if TE in marked and not all(value.lower() == b"trailers" for value in marked[TE].split(b",")):
+        raise malformed("a TE other than trailers")
+    if EXPECT in marked:
+        if marked[EXPECT].lower() != b"100-continue":
+            raise _Refusal("expectation_unknown", "an Expect other than 100-continue")
+        if not is_empty(framing):
+            expects = True
+            listed.fields.append((b"expect", marked[EXPECT]))
+    if COOKIE in marked:
+        listed.fields.append((b"cookie", marked[COOKIE]))
+    return expects
+
+
+def _check_connect(marked: Marked, limits: Limits, *, end: bool) -> bytes:
     """Allow only the extended CONNECT for WebSocket, RFC 8441 section 4."""
-    if pseudo.get(METHOD) != b"CONNECT" or (PROTOCOL in pseudo and not limits.extended_connect):
+    if marked.get(METHOD) != b"CONNECT" or (PROTOCOL in marked and not limits.extended_connect):
         raise malformed(":protocol without CONNECT, or without our offering it")
-    if PROTOCOL not in pseudo:
-        if SCHEME in pseudo or PATH in pseudo or AUTHORITY not in pseudo:
+    if PROTOCOL not in marked:
+        if SCHEME in marked or PATH in marked or AUTHORITY not in marked:
             raise malformed("CONNECT with :scheme or :path, or without :authority")
         raise _Refusal("method_refused", "CONNECT and TRACE are not forwarded")
-    if not {SCHEME, PATH, AUTHORITY} <= pseudo.keys():
+    if not {SCHEME, PATH, AUTHORITY} <= marked.keys():
         raise malformed("an extended CONNECT without :scheme, :path or :authority")
-    if pseudo[PROTOCOL].lower() != b"websocket":
+    if marked[PROTOCOL].lower() != b"websocket":
         raise _Refusal("method_refused", "an extended CONNECT for another protocol")
     if end or LENGTH in marked:
         raise _Refusal("bad_framing", "an extended CONNECT with a length, or ended at once")
     return b"websocket"
 
 
-def _scheme(pseudo: Pseudo) -> bytes:
-    """Return the scheme of a request that has all it must have."""
-    if not pseudo.keys() >= {METHOD, SCHEME, PATH} or STATUS in pseudo:
-        raise malformed("a pseudo-header field is missing, or one of a response")
-    scheme = pseudo[SCHEME]
-    if scheme in (b"https", b"http"):
-        return scheme
-    if scheme.lower() in (b"https", b"http"):
-        return scheme.lower()
-    raise _Refusal("bad_target", "a scheme other than http and https")
+def _scheme(sent: bytes) -> bytes:
+    scheme = sent.lower()
+    if scheme not in _SCHEMES:
+        raise _Refusal("bad_target", "a scheme other than http and https")
+    return scheme
 
 
 def _check_method(method: bytes) -> None:
@@ -217,70 +211,53 @@ def _target(method: bytes, path: bytes, limits: Limits) -> Target:
     return target
 
 
-def _authority(named: bytes | None, hosts: list[bytes] | None) -> Authority:
+def _authority(named: bytes | None, host: bytes | None) -> Authority:
     """Decide who is asked: :authority, or Host, which must not differ (section 8.3.1)."""
-    if hosts is not None and len(hosts) != 1:
-        raise _Refusal("bad_host", "Host is repeated")
-    if named is None and hosts is None:
-        raise _Refusal("bad_host", "neither :authority nor Host")
     try:
-        host = None if hosts is None else parse_authority(hosts[0])
-        authority = host if named is None else parse_authority(named)
+        if host is None:
+            if named is None:
+                raise _Refusal("bad_host", "neither :authority nor Host")
+            return parse_authority(named)
+        authority = parse_authority(host)
+        other = authority if named is None else parse_authority(named)
     except AuthorityError as fault:
         raise _Refusal("bad_host", str(fault)) from None
-    if authority is None:
-        raise AssertionError("one of both is there")
-    if host is not None and (host.host, host.port) != (authority.host, authority.port):
+    if (other.host, other.port) != (authority.host, authority.port):
         raise _Refusal("bad_host", "Host differs from :authority")
-    return authority
+    return other
 
 
-def _length(values: list[bytes]) -> int:
-    if len(values) != 1 or _DIGITS.fullmatch(values[0]) is None:
-        raise malformed("Content-Length is repeated, or no number of at most 18 digits")
-    return int(values[0])
+def _length(value: bytes) -> int:
+    if _DIGITS.fullmatch(value) is None:
+        raise malformed("Content-Length is no number of at most 18 digits")
+    return int(value)
 
 
-def _request_framing(lengths: list[bytes] | None, *, end: bool) -> Framing:
-    if lengths is None:
-        return NO_BODY if end else CHUNKED
-    length = _length(lengths)
+def _request_framing(sent: bytes, *, end: bool) -> Framing:
+    length = _length(sent)
     if end and length:
         raise malformed("Content-Length and no body")
     return Sized(length)
 
 
-def _expects_continue(values: list[bytes], framing: Framing, fields: list[Field]) -> bool:
-    """Tell whether the client waits for 100, and put the field back if so."""
-    if len(values) != 1 or values[0].lower() != b"100-continue":
-        raise _Refusal("expectation_unknown", "an Expect other than 100-continue")
-    if is_empty(framing):
-        return False
-    fields.append((b"expect", values[0]))
-    return True
-
-
-def _trailers_welcome(values: list[bytes]) -> bool:
-    if any(value.lower() != b"trailers" for value in values):
-        raise malformed("a TE other than trailers")
-    return True
-
-
 def response_event(
-    stream: int, entries: list[Entry], request_method: bytes, *, end: bool
+    stream: int, listed: FieldList, request_method: bytes, *, end: bool
 ) -> ResponseReceived:
     """
-    Make the event for the head of a response, whose fields `judge_response_field` judged.
+    Make the event for the head of a response, whose kinds are of `RESPONSE_KINDS`.
 
     Raises:
         StreamFault: The head is malformed.
     """
-    pseudo, rest = _pseudo(entries)
-    code = pseudo.get(STATUS, b"")
-    if len(pseudo) != 1 or _STATUS.fullmatch(code) is None:
-        raise malformed("not the one pseudo-header field :status from 100 to 599")
+    marked = {kind: field[1] for kind, field in listed.marked}
+    if listed.is_mixed or MALFORMED in marked:
+        raise _malformed_fields(listed)
+    code = marked.get(STATUS, b"")
+    if _STATUS.fullmatch(code) is None:
+        raise malformed(":status is missing or not from 100 to 599")
+    if len(marked) != len(listed.marked):
+        _merge(listed.marked, marked)
     status = int(code)
-    fields, _, marked = _sort(rest)
     length = _length(marked[LENGTH]) if LENGTH in marked else None
     if status == _SWITCHING or (status < _OK and end):
         raise malformed("status 101, or an interim response that ends the stream")
@@ -300,7 +277,7 @@ def response_event(
         status,
         b"",
         1,
-        tuple(fields),
+        tuple(listed.fields),
         framing,
         True,  # noqa: FBT003 - persistent: streams come and go
         None,
@@ -309,13 +286,13 @@ def response_event(
     return ResponseReceived(stream, head, end)
 
 
-def trailer_fields(entries: list[Entry]) -> Fields:
+def trailer_fields(listed: FieldList) -> Fields:
     """
     Return the trailers that may go on: nothing of framing, routing or who the client is.
 
     Raises:
         StreamFault: The trailers are malformed.
     """
-    if any(kind == MALFORMED or kind < ORDINARY for _, _, kind in entries):
+    if any(kind == MALFORMED or kind < ORDINARY for kind, _ in listed.marked):
         raise malformed("trailers with a pseudo-header field or a field that cannot be")
-    return tuple(field for field, _, kind in entries if not kind and is_trailer(field[0]))
+    return tuple(field for field in listed.fields if is_trailer(field[0]))
