@@ -123,6 +123,8 @@ class Downstream(Http1Output):
         make_key = bound.usual.key_of
         key = b"" if make_key is None else make_key(self.peer.address, target, ())
         self.exchange = exchange = Http1Exchange(self, bound.usual, method, head, key)
+        if bound.usual.is_by_name:
+            exchange.host = host
         if plane.access is not None:
             exchange.bound, exchange.bytes_in = bound, len(data)
         exchange.attempt()

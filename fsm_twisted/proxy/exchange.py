@@ -38,6 +38,7 @@ class Exchange(Account):
         key: What the balancer hashes, empty where it hashes nothing.
 
     Attributes:
+        host: The request's, where there is no head and connections are made for it.
         body: What is kept of the request's body, None when it has none.
         is_usual: The request has no body, no upgrade and no cookie of ours, and the client
             awaits nothing special.
@@ -49,6 +50,7 @@ class Exchange(Account):
     claims: Claims | None = None
     persistent = True
     is_usual = True
+    host = b""
     body: RequestBody | None = None
     upstream: EndpointSide | None = None
     _is_secure = False

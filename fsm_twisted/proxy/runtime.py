@@ -41,17 +41,18 @@ class UpstreamState:
 
     ``key_of`` makes the key that the balancer wants, None when it wants none; ``cookie`` is the
     affinity cookie, None where there is none. ``is_usual`` says that no field of a request has a
-    part in the choice of its endpoint, nor in the connection to it.
+    part in the choice of its endpoint. ``is_by_name``: connections are made for the host of each
+    request, which a usual one has to be told.
     """
 
     __slots__ = (
         "_defaults",
-        "_is_by_name",
         "balancer",
         "balancing",
         "cells",
         "connect_seconds",
         "cookie",
+        "is_by_name",
         "is_usual",
         "key_of",
         "read_seconds",
@@ -78,17 +79,12 @@ class UpstreamState:
             else None
         )
 
-        self._is_by_name = _is_by_name(upstream)
-        is_by_field = upstream.balancing.hash_by.source in _FIELDS
-        self.is_usual = self.cookie is None and not is_by_field and not self._is_by_name
-
-    def differs_for_routes(self, upstream: Upstream) -> bool:
-        """Tell whether *upstream* asks for another state, not only for a renewed one."""
-        return self.balancing != upstream.balancing or self._is_by_name != _is_by_name(upstream)
+        self.is_usual = self.cookie is None and upstream.balancing.hash_by.source not in _FIELDS
 
     def renew(self, upstream: Upstream, loads: list[EndpointState]) -> None:
         """Take over the upstream and its endpoints as a new snapshot has them."""
         self.upstream = upstream
+        self.is_by_name = upstream.tls is not None and not upstream.tls.server_name
         own, default = upstream.timeouts, self._defaults
         self.connect_seconds = _first(own.connect_seconds, default.connect_seconds)
         self.read_seconds = _first(own.read_seconds, default.read_seconds)
@@ -110,11 +106,6 @@ class UpstreamState:
         if self.cookie is None:
             return b""
         return b"Set-Cookie: %b\r\n" % self.cookie.header(endpoint, secure=is_secure)
-
-
-def _is_by_name(upstream: Upstream) -> bool:
-    """Tell whether connections are made for the host of each request."""
-    return upstream.tls is not None and not upstream.tls.server_name
 
 
 def _first(own: float | None, default: float | None) -> float:
@@ -302,7 +293,7 @@ class RunTime:
             loads = self._endpoints.hold(upstream)
             if old is not None:
                 self._endpoints.release(old.upstream)
-            if old is None or old.differs_for_routes(upstream):
+            if old is None or old.balancing != upstream.balancing:
                 self._upstreams[key] = self._new_state(upstream, old)
                 stale |= self._hosts_of.get(key, set())
             self._upstreams[key].renew(upstream, loads)

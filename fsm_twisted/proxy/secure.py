@@ -102,9 +102,11 @@ class SecureEndpoint(EndpointState):
 
     def name_for(self, exchange: Exchange) -> str:
         """Return the server name for a request: that of the policy, else its host."""
-        if not self.is_by_name or exchange.head is None:
+        if not self.is_by_name:
             return self._secure.server_name
-        return exchange.head.authority.host.decode("ascii").strip("[]")
+        head = exchange.head
+        host = exchange.host if head is None else head.authority.host
+        return host.decode("ascii").strip("[]")
 
     def idle_for(self, exchange: Exchange) -> list[UpstreamConnection]:
         """See `EndpointState.idle_for`."""
