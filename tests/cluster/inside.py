@@ -7,14 +7,25 @@ import http.client
 import json
 import socket
 import ssl
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from tests.assembly.program import Program
+from tests.assembly.program import TWISTD, Program
 from tests.cluster.network import Network
+
+PROGRAM = (TWISTD, "-n", "--pidfile=", "fsm-ingress")
+# In a mount namespace of its own, so that nobody else sees the account.
+_MOUNT = """
+place=/var/run/secrets/kubernetes.io
+mount -t tmpfs none "$(readlink -f /var/run)"
+mkdir -p "$place"
+ln -s "$0" "$place/serviceaccount"
+exec "$@"
+"""
 
 
 @attrs.frozen
@@ -37,6 +48,10 @@ class PodProgram(Program):
 
     network: Network = attrs.field(kw_only=True)
 
+    @property
+    def has_ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
     def ask(self, path: str, kind: str = "admin", method: str = "GET") -> tuple[int, bytes]:
         _, address = next(each for each in self.listening if each[0] == kind)
         _, port, interface = (*address.split(":"), "interface=127.0.0.1")[:3]
@@ -48,6 +63,27 @@ class PodProgram(Program):
                 connection.request(method, path)
                 answer = connection.getresponse()
                 return answer.status, answer.read()
+
+
+@contextlib.contextmanager
+def launched(
+    network: Network, command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> Iterator[PodProgram]:
+    """Run the program in *network*; its log goes to *folder*."""
+    log_path = folder / "program.log"
+    with log_path.open("wb") as log, network:
+        process = subprocess.Popen(command, stderr=log, cwd=folder, env=dict(environment))
+    try:
+        yield PodProgram(process, log_path, network=network)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def with_account(files: Path) -> tuple[str, ...]:
+    """Return what goes before a command so that it finds *files* as its ServiceAccount."""
+    return ("unshare", "--mount", "--propagation", "private", "sh", "-ec", _MOUNT, str(files))
 
 
 def ask(

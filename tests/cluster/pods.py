@@ -24,10 +24,10 @@ from typing import Any
 
 import yaml
 
-from tests.assembly.program import TWISTD
 from tests.cluster.control_plane import ADMIN, ControlPlane, Refusal, missing_binaries
-from tests.cluster.inside import Answer, PodProgram, ask
+from tests.cluster.inside import PROGRAM, Answer, PodProgram, ask, launched, with_account
 from tests.cluster.network import Network, missing_rights
+from tests.cluster.shapes import is_ready, with_protocols
 
 NODE = "node-1"
 NODE_ADDRESS = "192.0.2.1"
@@ -137,7 +137,7 @@ class PodCluster(ControlPlane):
         """Return the pods that are not being deleted; the ready ones alone, or all."""
         found = self.call("GET", self.path("v1", "Pod", namespace))["items"]
         staying = [each for each in found if "deletionTimestamp" not in each["metadata"]]
-        return [each for each in staying if not ready or _is_ready(each)]
+        return [each for each in staying if not ready or is_ready(each)]
 
     def wait_for(
         self,
@@ -219,26 +219,41 @@ class PodCluster(ControlPlane):
             for each in (name, "tcp:0:interface=127.0.0.1")
         ]
         account = ("--kubeconfig", str(kubeconfig or self.admin))
-        log_path = folder / "program.log"
-        with log_path.open("wb") as log, self.network:
-            process = subprocess.Popen(
-                [TWISTD, "-n", "--pidfile=", "fsm-ingress", *account, *free, *options],
-                stderr=log,
-                cwd=folder,
-                env={**os.environ, **self.environment()},
-            )
-        program = PodProgram(process, log_path, network=self.network)
-        try:
-            if ready:
-                self.wait_for(
-                    lambda: program.is_ready or process.poll() is not None, lambda: program.log
-                )
-                assert process.poll() is None, program.log
+        command = (*PROGRAM, *account, *free, *options)
+        with launched(
+            self.network, command, folder, {**os.environ, **self.environment()}
+        ) as program:
+            self._wait_until_ready(program, is_wanted=ready)
             yield program
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+
+    @contextlib.contextmanager
+    def in_pod(
+        self,
+        folder: Path,
+        *options: str,
+        account: tuple[str, str],
+        environment: Mapping[str, str],
+        ready: bool = True,
+    ) -> Iterator[PodProgram]:
+        """
+        Run the program as in a pod: *account* (namespace, name) where pods have theirs.
+
+        *folder* ``/account`` holds its files meanwhile; a new token may be written there.
+        """
+        files = folder / "account"
+        files.mkdir()
+        (files / "token").write_text(self.token(*account))
+        (files / "ca.crt").write_bytes(self.ca.file("ca.crt").read_bytes())
+        (files / "namespace").write_text(account[0])
+        place = {
+            "PATH": os.environ["PATH"],
+            "KUBERNETES_SERVICE_HOST": self.host,
+            "KUBERNETES_SERVICE_PORT": str(self.port),
+        }
+        command = (*with_account(files), *PROGRAM, *options)
+        with launched(self.network, command, folder, {**place, **environment}) as program:
+            self._wait_until_ready(program, is_wanted=ready)
+            yield program
 
     def ask(
         self,
@@ -258,6 +273,11 @@ class PodCluster(ControlPlane):
 
     # Inside
 
+    def _wait_until_ready(self, program: PodProgram, *, is_wanted: bool) -> None:
+        if is_wanted:
+            self.wait_for(lambda: program.is_ready or program.has_ended, lambda: program.log)
+            assert not program.has_ended, program.log
+
     def _apply_one(self, item: Mapping[str, Any], namespace: str) -> Any:
         about = item["metadata"]
         place = self.path(
@@ -266,7 +286,7 @@ class PodCluster(ControlPlane):
         return self.call(
             "PATCH",
             f"{place}?fieldManager=test&force=true",
-            _with_protocols(item),
+            with_protocols(item),
             content_type="application/apply-patch+yaml",
         )
 
@@ -328,19 +348,25 @@ class PodCluster(ControlPlane):
         )
 
     def _make_node(self) -> None:
-        labels = {"kubernetes.io/hostname": NODE, "topology.kubernetes.io/zone": "zone-a"}
+        labels = {
+            "kubernetes.io/hostname": NODE,
+            "kubernetes.io/os": "linux",
+            "topology.kubernetes.io/zone": "zone-a",
+        }
         about = {"name": NODE, "labels": labels}
         self.call("POST", "/api/v1/nodes", {"metadata": about})
         status = {
             "addresses": [{"type": "InternalIP", "address": NODE_ADDRESS}],
             "conditions": [{"type": "Ready", "status": "True"}],
         }
-        self.call(
-            "PATCH",
-            f"/api/v1/nodes/{NODE}/status",
-            {"status": status},
-            content_type="application/merge-patch+json",
-        )
+        # Whoever takes the taint of a new node away is left out here.
+        for path, change in (("", {"spec": {"taints": None}}), ("/status", {"status": status})):
+            self.call(
+                "PATCH",
+                f"/api/v1/nodes/{NODE}{path}",
+                change,
+                content_type="application/merge-patch+json",
+            )
 
     def _start_kubelet(self) -> None:
         with (self.folder / "kubelet.log").open("ab") as log:
@@ -358,18 +384,3 @@ class PodCluster(ControlPlane):
     def _etcd(self, what: str, body: object) -> Any:
         with self.network:
             return super()._etcd(what, body)
-
-
-def _with_protocols(item: Any, key: str = "") -> Any:
-    """Name the protocol of ports: server-side apply does not know its default before 1.21."""
-    if isinstance(item, list):
-        values = [_with_protocols(each) for each in item]
-        return [{"protocol": "TCP", **each} for each in values] if key == "ports" else values
-    if isinstance(item, Mapping):
-        return {name: _with_protocols(value, name) for name, value in item.items()}
-    return item
-
-
-def _is_ready(pod: Any) -> bool:
-    conditions = pod.get("status", {}).get("conditions", ())
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
