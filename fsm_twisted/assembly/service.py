@@ -105,7 +105,11 @@ class IngressService(MultiService):
     def _make_source(self, annotation_prefix: str) -> Source:
         settings, tell = self._settings, self._controller.contents_changed
         options = SourceOptions(
-            settings.manifests, settings.kubeconfig, settings.context, settings.watch_namespace
+            settings.manifests,
+            settings.kubeconfig,
+            settings.context,
+            settings.watch_namespace,
+            settings.watch_namespace_selector or "",
         )
         try:
             return choose_source(options, self._reactor, os.environ, tell, annotation_prefix)
@@ -201,10 +205,11 @@ class IngressService(MultiService):
         """Yield what the cluster is owed; files are owed nothing."""
         if not isinstance(self._source, ClusterSource):
             return
-        if self._settings.events:
-            events = self._make_events(self._source, publishing.is_leader)
+        self._counting.append(self._source.counts)
         publishing = self._make_publishing(self._source)
         yield publishing
+        if self._settings.events:
+            events = self._make_events(self._source, publishing.is_leader)
             self._controller.observe(events.observe)
             self._counting.append(events.counts)
             yield events

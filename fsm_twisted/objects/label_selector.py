@@ -17,7 +17,7 @@ _KEY: Final = rf"(?:{_PREFIX}/)?{_WORD}"
 _VALUE: Final = rf"(?:{_WORD})?"
 _REQUIREMENT: Final = re.compile(
     rf"\s*(?:!\s*{_KEY}"
-    rf"|{_KEY}(?:\s*(?:=|==|!=)\s*{_VALUE}"
+    rf"|{_KEY}(?:\s*(?:==|!=|=)\s*{_VALUE}"
     rf"|\s+(?:in|notin)\s*\(\s*{_VALUE}\s*(?:,\s*{_VALUE}\s*)*\))?)\s*"
 )
 

@@ -99,6 +99,22 @@ FAMILIES: Final = tuple(
             ("namespace", "secret_name"),
             "End of a certificate's time, Unix time.",
         ),
+        ("informer_objects", "gauge", ("kind",), "Objects of the cluster that are known."),
+        ("informer_synced", "gauge", ("kind",), "1 when the kind was listed, or is forbidden."),
+        (
+            "informer_last_event_age_seconds",
+            "gauge",
+            ("kind",),
+            "Time since the API server last told of the kind.",
+        ),
+        ("informer_lists_total", "counter", ("kind",), "Lists that were read to their end."),
+        ("informer_watches_total", "counter", ("kind",), "Watches that have begun."),
+        (
+            "informer_failures_total",
+            "counter",
+            ("kind", "reason"),
+            "Lists and watches that have failed.",
+        ),
         ("events_written_total", "counter", (), "Events of Kubernetes written."),
         (
             "events_dropped_total",

@@ -17,6 +17,7 @@ class Settings:
     kubeconfig: str | None
     context: str | None
     watch_namespace: tuple[str, ...]
+    watch_namespace_selector: str | None
     events: bool
     ingress_class: str
     controller_name: str

@@ -85,13 +85,15 @@ def _is_ours(why: str) -> bool:
 
 
 def _check(settings: Settings) -> None:
-    if settings.manifests and (
-        settings.kubeconfig or settings.context or settings.watch_namespace
-    ):
+    namespaces = settings.watch_namespace or settings.watch_namespace_selector
+    if settings.manifests and (settings.kubeconfig or settings.context or namespaces):
         msg = (
             "--manifests takes objects from files alone; "
             "leave --kubeconfig, --context and --watch-namespace away, or --manifests"
         )
+        raise SettingsError(msg)
+    if settings.watch_namespace and settings.watch_namespace_selector:
+        msg = "--watch-namespace and --watch-namespace-selector: give one of them"
         raise SettingsError(msg)
     if not settings.http and not settings.https:
         msg = "--http none without --https leaves nothing to listen on"

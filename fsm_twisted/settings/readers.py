@@ -6,6 +6,7 @@ import ipaddress
 import re
 from enum import Enum
 
+from fsm_twisted.objects.label_selector import label_selector_fault
 from fsm_twisted.observe.access_format import make_line, make_redaction
 from fsm_twisted.proxy.options import Network
 
@@ -111,6 +112,13 @@ def read_label(text: str) -> str:
     """Read a DNS label, as the name of a namespace is one."""
     if not re.fullmatch(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", text):
         raise ValueError
+    return text
+
+
+def read_selector(text: str) -> str:
+    """Read a label selector."""
+    if (fault := label_selector_fault(text)) is not None:
+        raise ValueError(fault)
     return text
 
 

@@ -28,6 +28,7 @@ from fsm_twisted.settings.readers import (
     read_positive_seconds,
     read_redaction,
     read_seconds,
+    read_selector,
     read_share,
     read_size,
     read_switch,
@@ -96,6 +97,14 @@ OPTIONS: tuple[Option, ...] = (
         "a namespace",
         "Follow only this namespace of the cluster; a Role there suffices then.",
         repeatable=True,
+    ),
+    Option(
+        "watch-namespace-selector",
+        "Where objects come from",
+        None,
+        read_selector,
+        "a label selector, such as 'team=web' or 'env in (a,b),!old'",
+        "Follow only namespaces with such labels, as they come and go.",
     ),
     Option(
         "events",

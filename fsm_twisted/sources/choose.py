@@ -44,6 +44,7 @@ class SourceOptions:
     kubeconfig: str | None = None
     context: str | None = None
     namespaces: tuple[str, ...] = ()
+    selector: str = ""
 
 
 def choose_source(
@@ -74,5 +75,7 @@ def choose_source(
         environ=environ,
         on_change=on_change,
         wanted_secrets=lambda ingresses: referenced_secrets(ingresses, annotation_prefix),
-        options=ClusterOptions(namespaces=tuple(dict.fromkeys(options.namespaces))),
+        options=ClusterOptions(
+            namespaces=tuple(dict.fromkeys(options.namespaces)), selector=options.selector
+        ),
     )

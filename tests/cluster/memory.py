@@ -34,6 +34,7 @@ SERVED = {
     "/apis/discovery.k8s.io/v1/endpointslices",
     "/api/v1/services",
     "/api/v1/secrets",
+    "/api/v1/namespaces",
 }
 
 
@@ -51,6 +52,7 @@ class Asked:
 class _Watch:
     path: str
     namespace: str
+    selector: str
     request: Request
 
 
@@ -94,9 +96,9 @@ class MemoryServer(Resource):
         item = {**item, "metadata": metadata}
         key = metadata.get("namespace", ""), metadata["name"]
         kept = self._objects.setdefault(path, {})
-        kind = "MODIFIED" if key in kept else "ADDED"
+        before = kept.get(key)
         kept[key] = item
-        self._happened(path, kind, item)
+        self._happened(path, "ADDED" if before is None else "MODIFIED", item, before)
 
     def delete(self, path: str, namespace: str, name: str) -> None:
         self.version += 1
@@ -190,7 +192,7 @@ class MemoryServer(Resource):
             rest = [
                 item
                 for (of, _), item in sorted(self._objects.get(path, {}).items())
-                if namespace in {"", of}
+                if namespace in {"", of} and _is_selected(item, query.get("labelSelector", ""))
             ]
         metadata = {"resourceVersion": version}
         if limit and len(rest) > limit:
@@ -201,7 +203,7 @@ class MemoryServer(Resource):
 
     def _watch(self, request: Request, path: str, namespace: str, query: dict[str, str]) -> Any:
         since = int(query["resourceVersion"])
-        watch = _Watch(path, namespace, request)
+        watch = _Watch(path, namespace, query.get("labelSelector", ""), request)
         if since < self.oldest:
             error = {"kind": "Status", "code": 410, "message": f"too old: {since}"}
             self._send(watch, "ERROR", error)
@@ -219,10 +221,16 @@ class MemoryServer(Resource):
         if watch in self._watches:
             self._watches.remove(watch)
 
-    def _happened(self, path: str, kind: str, item: Object) -> None:
+    def _happened(self, path: str, kind: str, item: Object, before: Object | None = None) -> None:
         self._history.append((self.version, path, kind, item))
         for watch in self._watches:
-            if watch.path == path:
+            if watch.path != path:
+                continue
+            # What begins to match is added, what ceases to match is deleted.
+            was, is_now = (each and _is_selected(each, watch.selector) for each in (before, item))
+            if kind == "MODIFIED" and was != is_now:
+                self._send(watch, "ADDED" if is_now else "DELETED", item)
+            elif is_now:
                 self._send(watch, kind, item)
 
     def _send(self, watch: _Watch, kind: str, item: Object) -> None:
@@ -231,12 +239,18 @@ class MemoryServer(Resource):
             watch.request.write(json.dumps({"type": kind, "object": item}).encode() + b"\n")
 
 
+def _is_selected(item: Object, selector: str) -> bool:
+    """Whether the labels match; here every selector is one of equality."""
+    name, _, value = selector.partition("=")
+    return not selector or item["metadata"].get("labels", {}).get(name) == value
+
+
 def _split(path: str) -> tuple[str, str, str]:
     """Return collection, namespace and name of a path."""
     parts = path.split("/")
     root = 3 if parts[1] == "api" else 4
     namespace = ""
-    if parts[root] == "namespaces":
+    if parts[root] == "namespaces" and len(parts) > root + 2:
         namespace = parts[root + 1]
         del parts[root : root + 2]
     return "/".join(parts[: root + 1]), namespace, "/".join(parts[root + 1 :])

@@ -121,6 +121,7 @@ class RealTests(TestCase):
         cluster: Mapping[str, object] = NO_FIELDS,
         *,
         everything: bool = False,
+        selector: str = "",
     ) -> ClusterSource:
         """Follow our namespace as *user*, the administrator by default."""
         config = self.plane.kubeconfig(self.namespace, user or {"token": ADMIN}, cluster)
@@ -130,7 +131,9 @@ class RealTests(TestCase):
             reactor=self.reactor,
             on_change=self.told.append,
             wanted_secrets=lambda ingresses: referenced_secrets(ingresses, PREFIX),
-            options=ClusterOptions(namespaces=() if everything else (self.namespace,)),
+            options=ClusterOptions(
+                namespaces=() if everything or selector else (self.namespace,), selector=selector
+            ),
         )
         self.sources.append(source)
         source.start()
@@ -273,6 +276,24 @@ class RealTests(TestCase):
 
         assert self.mine() == ["Service/web"]
         assert [str(each.ref) for each in self.told[-1].problems] == ["IngressClass *"]
+
+    async def test_namespaces_come_and_go_with_their_labels(self) -> None:
+        def label(value: str) -> None:
+            self.plane.call(
+                "PATCH",
+                f"/api/v1/namespaces/{self.namespace}",
+                {"metadata": {"labels": {"team": value}}},
+                content_type="application/merge-patch+json",
+            )
+
+        self.create("services", service("web"))
+        self.follow(selector=f"team in ({self.namespace})")
+        await self.until(lambda: self.told)
+        assert self.mine() == []
+        label(self.namespace)
+        await self.until(lambda: self.mine() == ["Service/web"])
+        label("other")
+        await self.until(lambda: self.mine() == [])
 
     async def test_without_any_right_nothing_is_told_and_it_is_said_why(self) -> None:
         source = self.follow({"token": "carol-token"})

@@ -24,6 +24,8 @@ SERVICES = "/api/v1/services"
 SECRETS = "/api/v1/secrets"
 ALL = sorted((INGRESSES, CLASSES, SLICES, SERVICES, SECRETS))
 
+NAMESPACES = "/api/v1/namespaces"
+
 PREFIX = "pipy.ingress.kubernetes.io/"
 
 
@@ -101,7 +103,7 @@ class FixedKeeper:
 class World:
     """Everything together; draws are always *luck*."""
 
-    def __init__(self, *namespaces: str, luck: float = 0.5) -> None:
+    def __init__(self, *namespaces: str, luck: float = 0.5, selector: str = "") -> None:
         self.clock = Clock()
         self.server = MemoryServer()
         self.network = MemoryNetwork(self.clock, self.server)
@@ -113,7 +115,7 @@ class World:
             reactor=self.clock,
             on_change=self.told.append,
             wanted_secrets=lambda ingresses: referenced_secrets(ingresses, PREFIX),
-            options=ClusterOptions(namespaces=namespaces),
+            options=ClusterOptions(namespaces=namespaces, selector=selector),
             draw=lambda: luck,
         )
 

@@ -107,6 +107,8 @@ REFUSED = (
     ("max-connections-per-client", "00"),
     ("header-timeout", "0"),
     ("header-timeout", "-1"),
+    ("watch-namespace-selector", "a b"),
+    ("events", "yes"),
     ("header-timeout", "1m"),
     ("header-timeout", "nan"),
     ("header-timeout", "604801"),
@@ -138,6 +140,13 @@ def test_a_cluster_is_described_by_three_options() -> None:
     )
 
     assert (read.kubeconfig, read.context, read.watch_namespace) == ("c", "x", ("a", "b-1"))
+
+
+def test_namespaces_are_named_or_selected() -> None:
+    said = refusal("--watch-namespace=a", "--watch-namespace-selector=team=web")
+    assert "give one of them" in said
+    assert "cannot read 'team web'" in refusal("--watch-namespace-selector=team web")
+    assert "--manifests" in refusal("--manifests=x", "--watch-namespace-selector=team=web")
 
 
 def test_the_defaults_are_those_of_the_design() -> None:

@@ -14,8 +14,8 @@ from fsm_twisted.sources.cluster.stream import WatchEvent
 class Owner(Protocol):
     """Who wants to know of them."""
 
-    def selected(self) -> None:
-        """Know that the namespaces are known now, or others than before."""
+    def selected(self, changed: frozenset[str]) -> None:
+        """Know that these namespaces are selected now, or are so no longer."""
 
     def troubled(self, what: Namespaces, before: ApiFailure | None) -> None:
         """Know that `Namespaces.failure` was *before* and may be another now."""
@@ -59,22 +59,21 @@ class Namespaces:
 
     def replace(self, read: list[str]) -> None:
         """Take these as all that are selected."""
-        names = set(read)
-        has_changed = not self.is_synced or names != self._names
-        self._names, self.is_synced = names, True
-        if has_changed:
-            self._owner.selected()
+        before, self._names = self._names, set(read)
+        is_first, self.is_synced = not self.is_synced, True
+        if is_first or before != self._names:
+            self._owner.selected(frozenset(before ^ self._names))
 
     def apply(self, event: WatchEvent, version: str) -> None:
         """Take one change."""
         name = self.read(event.object, version)
-        before = len(self._names)
+        before = set(self._names)
         if event.type == "DELETED":
             self._names.discard(name)
         else:
             self._names.add(name)
-        if len(self._names) != before:
-            self._owner.selected()
+        if self._names != before:
+            self._owner.selected(frozenset(before ^ self._names))
 
     def trouble(self, failure: ApiFailure | None) -> None:
         """Know that they cannot be followed just now, or that they are again."""

@@ -154,6 +154,12 @@ class Shelf:
         if read.ref is not None:
             self._put(read.ref, self._entry(read))
 
+    def tell_again(self, namespaces: frozenset[str]) -> None:
+        """Count the objects of *namespaces* among the changes."""
+        for ref, each in self._entries.items():
+            if ref.namespace in namespaces:
+                self.changes[ref] = each.value
+
     def forget(self) -> None:
         """Drop what is wanted no longer."""
         for ref in [each for each in self._entries if not self._owner.is_wanted(each)]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList
@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from fsm_twisted.objects.decode_status import LoadBalancerStatus
 from fsm_twisted.objects.model import Ingress, KubernetesObject, ObjectRef
+from fsm_twisted.observe.report import Number
 from fsm_twisted.sources.cluster.access import ApiFailure
 from fsm_twisted.sources.cluster.api import Api, Forbidden
 from fsm_twisted.sources.cluster.informer import Collection, Informer
@@ -20,18 +21,23 @@ from fsm_twisted.sources.cluster.kinds import (
     ENDPOINT_SLICE,
     INGRESS,
     INGRESS_CLASS,
+    NAMESPACE,
     SECRET,
     SERVICE,
     Kind,
 )
+from fsm_twisted.sources.cluster.namespaces import Namespaces
 from fsm_twisted.sources.cluster.secrets import References, WantedSecrets
 from fsm_twisted.sources.cluster.shelf import Read, Shelf
+from fsm_twisted.sources.cluster.tally import Followed, informer_series
 from fsm_twisted.sources.coalesce import Coalescer
-from fsm_twisted.sources.contents import Contents
+from fsm_twisted.sources.contents import Contents, SourceProblem
 
 _log = Logger()
 
 StatusObserver = Callable[[ObjectRef, LoadBalancerStatus | None], None]
+
+Changes = Mapping[ObjectRef, KubernetesObject | None]
 
 _KINDS: Final = (INGRESS, INGRESS_CLASS, SERVICE, ENDPOINT_SLICE, SECRET)
 
@@ -41,13 +47,15 @@ class ClusterOptions:
     """
     How a cluster is followed.
 
-    No ``namespaces`` means all of them. A change that comes alone is told at once. A burst of them
-    is over when nothing happened for ``quiet_seconds``, or when it has lasted ``at_most_seconds``;
-    so long after something was told, what comes belongs to a burst. Changes wait for Secrets that
-    have just become wanted, but not longer than ``secret_seconds``.
+    No ``namespaces`` means all of them, or those whose labels ``selector`` selects. A change that
+    comes alone is told at once. A burst of them is over when nothing happened for
+    ``quiet_seconds``, or when it has lasted ``at_most_seconds``; so long after something was told,
+    what comes belongs to a burst. Changes wait for Secrets that have just become wanted, but not
+    longer than ``secret_seconds``.
     """
 
     namespaces: tuple[str, ...] = ()
+    selector: str = ""
     quiet_seconds: float = 0.05
     at_most_seconds: float = 0.25
     secret_seconds: float = 1.0
@@ -99,6 +107,12 @@ class ClusterSource:
         for collection in _collections(options.namespaces):
             shelf = Shelf(collection, self)
             self._followed[shelf] = Informer(collection, api, shelf, clock=reactor, draw=draw)
+        self._namespaces: Namespaces | None = None
+        if options.selector:
+            self._namespaces = Namespaces(options.selector, self)
+            self._selecting = Informer(
+                self._namespaces.collection, api, self._namespaces, clock=reactor, draw=draw
+            )
         self._are_secrets_followed = False
         self._patience: IDelayedCall | None = None
         self._complaints: set[str] = set()
@@ -134,6 +148,8 @@ class ClusterSource:
 
     def start(self) -> Contents:
         """Begin to follow; nothing is there yet, so what is returned is empty."""
+        if self._namespaces is not None:
+            self._selecting.start()
         for shelf, informer in self._followed.items():
             if shelf.collection.kind is not SECRET:
                 informer.start()
@@ -144,7 +160,10 @@ class ClusterSource:
         self._coalescer.cancel()
         self._lose_patience()
         self._secrets.stop()
-        ended = DeferredList([each.stop() for each in self._followed.values()])
+        informers: list[Informer[Any]] = list(self._followed.values())
+        if self._namespaces is not None:
+            informers.append(self._selecting)
+        ended = DeferredList([each.stop() for each in informers])
         self._api.stop()
         return ended.addCallback(lambda _: None)
 
@@ -152,10 +171,27 @@ class ClusterSource:
         """Say what is waited for before anything can be told; ``""`` when nothing is."""
         if self._is_told:
             return ""
-        waiting = [shelf for shelf in self._followed if not shelf.is_settled]
+        waiting = [each for each in self._all if not each.is_settled]
         names = ", ".join(str(shelf.collection) for shelf in waiting)
         reasons = dict.fromkeys(str(each.failure) for each in waiting if each.failure)
         return f"waiting for the API server: {'; '.join((names, *reasons))}"
+
+    def counts(self) -> Mapping[str, Number]:
+        """Return how following goes, by series."""
+        followed = [
+            Followed(shelf.collection.kind.plural, len(shelf), shelf.is_settled, informer.tally)
+            for shelf, informer in self._followed.items()
+        ]
+        if (selected := self._namespaces) is not None:
+            kind = selected.collection.kind.plural
+            tally = self._selecting.tally
+            followed.append(Followed(kind, len(selected), selected.is_settled, tally))
+        return informer_series(followed, self._reactor.seconds())
+
+    @property
+    def _all(self) -> tuple[Shelf | Namespaces, ...]:
+        selected = () if self._namespaces is None else (self._namespaces,)
+        return (*self._followed, *selected)
 
     # What shelves tell.
 
@@ -188,23 +224,29 @@ class ClusterSource:
         for observer in self._status_observers:
             observer(ref, status)
 
-    def troubled(self, shelf: Shelf, before: ApiFailure | None) -> None:
+    def selected(self, changed: frozenset[str]) -> None:
+        """Take other namespaces into account."""
+        for shelf in self._followed:
+            shelf.tell_again(changed)
+        self._follow_secrets()
+        self._coalescer.poke()
+
+    def troubled(self, what: Shelf | Namespaces, before: ApiFailure | None) -> None:
         """Log what is wrong, each thing once in an outage."""
-        failure = shelf.failure
+        failure = what.failure
         if isinstance(before, Forbidden) or isinstance(failure, Forbidden):
             self._follow_secrets()
             self._coalescer.poke()
         if failure is not None:
-            self._complain(shelf, failure)
-        elif self._complaints and not any(each.failure for each in self._followed):
+            self._complain(what.collection, failure)
+        elif self._complaints and not any(each.failure for each in self._all):
             self._complaints.clear()
             _log.info("API server: everything is followed again")
 
-    def _complain(self, shelf: Shelf, failure: ApiFailure) -> None:
+    def _complain(self, collection: Collection, failure: ApiFailure) -> None:
         text = str(failure)
         if isinstance(failure, Forbidden):
-            rule = shelf.collection.kind.rule
-            text = f"we may not read {shelf.collection}: {text}; add the rule {rule}"
+            text = f"we may not read {collection}: {text}; add the rule {collection.kind.rule}"
         if text not in self._complaints:
             self._complaints.add(text)
             stays = "what is known stays in force" if self._is_told else "nothing is known yet"
@@ -212,9 +254,8 @@ class ClusterSource:
 
     def _follow_secrets(self) -> None:
         """Follow Secrets as soon as the Ingresses are known that say which are wanted."""
-        if self._are_secrets_followed or not all(
-            shelf.is_settled for shelf in self._shelves_of(INGRESS)
-        ):
+        known = [each for each in self._all if each.collection.kind in {INGRESS, NAMESPACE}]
+        if self._are_secrets_followed or not all(each.is_settled for each in known):
             return
         self._are_secrets_followed = True
         self._choose_secrets()
@@ -223,11 +264,11 @@ class ClusterSource:
 
     def _choose_secrets(self) -> None:
         for shelf in self._shelves_of(INGRESS):
-            self._references.take(shelf.changes)
+            self._references.take(self._counted(shelf.changes))
         self._secrets.want(self._references.refs, tuple(self._shelves_of(SECRET)))
 
     def _refresh(self) -> None:
-        if not all(shelf.is_settled for shelf in self._followed):
+        if not all(each.is_settled for each in self._all):
             return
         self._choose_secrets()
         if not self._secrets.is_busy:
@@ -251,16 +292,31 @@ class ClusterSource:
         self._choose_secrets()
         changes: dict[ObjectRef, KubernetesObject | None] = {}
         for shelf in self._followed:
-            changes.update(shelf.changes)
+            changes.update(self._counted(shelf.changes))
             shelf.changes = {}
         inventory = self.contents.inventory.after(changes)
-        problems = tuple(problem for shelf in self._followed for problem in shelf.problems())
+        problems = tuple(each for shelf in self._followed for each in self._problems(shelf))
         contents = Contents(tuple(inventory.objects()), {}, problems, inventory)
         if contents == self.contents and self._is_told:
             return
         self._is_told = True
         self.contents = contents
         self._on_change(contents)
+
+    def _counted(self, changes: Changes) -> Changes:
+        """Return *changes* as they count: an object of no selected namespace is none."""
+        if (selected := self._namespaces) is None:
+            return changes
+        return {
+            ref: value if ref.namespace in selected else None for ref, value in changes.items()
+        }
+
+    def _problems(self, shelf: Shelf) -> Iterable[SourceProblem]:
+        if (selected := self._namespaces) is None:
+            return shelf.problems()
+        return (
+            each for each in shelf.problems() if not each.ref or each.ref.namespace in selected
+        )
 
     def _shelves_of(self, kind: Kind) -> Iterator[Shelf]:
         return (shelf for shelf in self._followed if shelf.collection.kind is kind)
