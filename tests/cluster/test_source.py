@@ -539,6 +539,17 @@ def test_annotations_name_secrets_too(world: World) -> None:
     assert world.of("Secret") == ["ca", "up"]
 
 
+@pytest.mark.parametrize("value", ["a/b/c", "../pods", "x/../../pods/y", "Ca", "a?b", "/ca"])
+def test_what_is_no_name_of_a_secret_becomes_no_path_of_the_api(world: World, value: str) -> None:
+    item = ingress("web", value)
+    item["metadata"]["annotations"] = {"pipy.ingress.kubernetes.io/upstream-ssl-secret": value}
+    world.server.put(INGRESSES, item)
+    world.start()
+
+    paths = {each.path.rpartition("?")[0] or each.path for each in world.server.asked}
+    assert not [path for path in paths if path.endswith(value) or "/secrets/" in path]
+
+
 # Objects that cannot be used.
 
 

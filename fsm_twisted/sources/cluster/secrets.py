@@ -16,6 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from fsm_twisted.compiler.values import SecretName, ValueFault, parse_secret_name
 from fsm_twisted.objects.model import Ingress, KubernetesObject, ObjectRef
 from fsm_twisted.sources.cluster.access import ApiFailure
 from fsm_twisted.sources.cluster.api import Api, Forbidden, NotFound
@@ -34,21 +35,28 @@ def referenced_secrets(
     Return the Secrets that *ingresses* name in ``spec.tls`` or in an annotation of ours.
 
     Every annotation that begins with the prefix and ends with ``-secret`` names one: ``NAME`` in
-    the Ingress's namespace, or ``NAMESPACE/NAME``.
+    the Ingress's namespace, or ``NAMESPACE/NAME``. What is no name of a Secret is never asked
+    for: it would become a path of the API server that the author of an Ingress has written.
     """
     found: set[ObjectRef] = set()
     for each in ingresses:
         own = each.metadata.namespace
-        names = [tls.secret_name for tls in each.tls]
-        names += [
-            value.strip()
+        texts = [tls.secret_name for tls in each.tls if "/" not in tls.secret_name]
+        texts += [
+            value
             for key, value in each.metadata.annotations.items()
             if key.startswith(annotation_prefix) and key.endswith(_SUFFIX)
         ]
-        for name in filter(None, names):
-            namespace, _, last = name.rpartition("/")
-            found.add(ObjectRef(SECRET.name, namespace or own, last))
+        names = filter(None, map(_read, texts))
+        found.update(ObjectRef(SECRET.name, name.namespace or own, name.name) for name in names)
     return frozenset(found)
+
+
+def _read(text: str) -> SecretName | None:
+    try:
+        return parse_secret_name(text)
+    except ValueFault:
+        return None
 
 
 class References:
