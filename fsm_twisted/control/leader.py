@@ -92,7 +92,7 @@ class Leader:
         self._expiry: IDelayedCall | None = None
         self._observers: list[Callable[[bool], None]] = []
         self._standing: Deferred[None] | None = None
-        self._is_over = False
+        self._releasing: Deferred[None] | None = None
         self._complaint = ""
         self._known_holder = ""
 
@@ -122,9 +122,23 @@ class Leader:
         Returns:
             Fires when the Lease has been released, or could not be within 2 s; does not fail.
         """
-        if self._is_over:
-            return succeed(None)
-        self._is_over = True
+        if self._releasing is None:
+            self._releasing = self._resign()
+        ended: Deferred[None] = Deferred()
+
+        def pass_on(_: None) -> None:
+            # Whoever waits may end the reactor, which is no thing to do to the connection that
+            # has just answered.
+            self._clock.callLater(0, ended.callback, None)
+
+        self._releasing.addCallback(pass_on)
+        return ended
+
+    def stop(self) -> Deferred[None]:
+        """End; the same as `resign`."""
+        return self.resign()
+
+    def _resign(self) -> Deferred[None]:
         if self._standing is not None:
             self._standing.cancel()
         was_leader, self._until = self.is_leader, 0.0
@@ -146,10 +160,6 @@ class Leader:
             lease = decode_lease(await self._ask("GET", self._path))
             if lease.holder == self._election.identity:
                 await self._put(released(lease, self._wall()))
-
-    def stop(self) -> Deferred[None]:
-        """End; the same as `resign`."""
-        return self.resign()
 
     def _has_released(self, _: None) -> None:
         _log.info("leader: the Lease is released, another replica may have it")

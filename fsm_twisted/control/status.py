@@ -86,7 +86,8 @@ class StatusWriter:
         self._draw = draw
         self._addresses: tuple[Address, ...] = ()
         self._seen: dict[ObjectRef, LoadBalancerStatus] = {}
-        self._served: tuple[Ingress, ...] | None = None
+        self._served: tuple[Ingress, ...] = ()
+        self._known: Mapping[tuple[str, str], Ingress] | None = None
         self._ours: dict[ObjectRef, str] = {}
         self._written: dict[ObjectRef, Change] = {}
         self._quarrels: dict[ObjectRef, Quarrel] = {}
@@ -128,8 +129,9 @@ class StatusWriter:
 
     def serve(self, outcome: Outcome) -> None:
         """Take what every worker serves now."""
-        ours, before = outcome.compiled.ours, self._served or ()
-        is_first, self._served = self._served is None, ours
+        ours, before = outcome.compiled.ours, self._served
+        is_first = self._known is None
+        self._served, self._known = ours, outcome.contents.inventory.ingresses
         known, kept = {id(each) for each in before}, {id(each) for each in ours}
         gone = [ref_of(each) for each in before if id(each) not in kept]
         new = {ref_of(each): each.metadata.uid for each in ours if id(each) not in known}
@@ -167,14 +169,17 @@ class StatusWriter:
     def _change(self, ref: ObjectRef) -> Change | None:
         """Return what should be written now."""
         status = self._seen.get(ref)
-        if status is None or self._served is None or not self._is_leader():
+        if status is None or self._known is None or not self._is_leader():
             return None
         if ref in self._ours:
             is_right = status.addresses == self._addresses
             if is_right or not self._addresses or self._ours[ref] != status.uid:
                 return None
             return Change(status.uid, self._addresses)
-        return Change(status.uid, ()) if self._manager in status.owners else None
+        # Of namespaces that are not ours to follow nothing is known, and nothing is touched.
+        known = self._known.get((ref.namespace, ref.name))
+        is_foreign = known is not None and known.metadata.uid == status.uid
+        return Change(status.uid, ()) if is_foreign and self._manager in status.owners else None
 
     def _act(self, ref: ObjectRef) -> Deferred[None] | None:
         change = self._change(ref)

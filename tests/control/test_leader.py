@@ -122,7 +122,7 @@ def test_a_leader_that_resigns_is_followed_at_the_next_look() -> None:
 
     resigned = world.leaders["a"].resign()
     assert world.now == []
-    world.run(0)
+    world.run(0.25)
     assert resigned.called
     assert world.spec["holderIdentity"] == ""
     assert world.spec["leaseDurationSeconds"] == 1
@@ -137,7 +137,9 @@ def test_one_that_is_not_the_leader_releases_nothing() -> None:
     world.start("a", "b")
     before = len(world.writes())
 
-    assert world.leaders["b"].stop().called
+    stopped = world.leaders["b"].stop()
+    world.run(0)
+    assert stopped.called
     assert len(world.writes()) == before
     assert world.now == ["a"]
 
@@ -146,7 +148,8 @@ def test_a_release_that_hangs_is_given_up_after_two_seconds() -> None:
     world = Candidates("a", delays=lambda asked: (0.0, 60.0 * _is_release(asked)))
     world.start("a")
     ended: list[None] = []
-    world.leaders["a"].resign().addCallback(ended.append)
+    world.leaders["a"].resign()
+    world.leaders["a"].stop().addCallback(ended.append)
     world.run(1.75)
     assert ended == []
     with logged() as log:

@@ -56,11 +56,17 @@ class World:
         del self.store.objects[path_of(name)]
         self.writer.see(ObjectRef("Ingress", "default", name), None)
 
-    def serve(self, *names: str, uid: str = "1") -> None:
-        """Have every worker serve these Ingresses, and no others."""
+    def serve(self, *names: str, uid: str = "1", hidden: str = "") -> None:
+        """Have every worker serve these Ingresses, and know all but one that is hidden."""
         ours = tuple(Ingress(Metadata(name, "default", uid=f"{name}-{uid}")) for name in names)
+        known = (each["metadata"] for each in self.store.objects.values())
+        others = tuple(
+            Ingress(Metadata(each["name"], "default", uid=each["uid"]))
+            for each in known
+            if each["name"] not in {*names, hidden}
+        )
         compiled = Compiled(EMPTY, (), (), ours)
-        self.writer.serve(Outcome(Contents(), compiled, (), EMPTY))
+        self.writer.serve(Outcome(Contents(ours + others), compiled, (), EMPTY))
 
     def run(self, seconds: float = 0.0, step: float = 0.01) -> None:
         self.clock.advance(0)
@@ -209,6 +215,14 @@ def test_one_that_left_while_nobody_led_loses_it_when_somebody_does() -> None:
     world.run(5)
     assert world.addresses("web") == ()
     assert world.addresses("foreign") == ONE
+
+
+def test_one_of_a_namespace_that_is_not_ours_any_more_keeps_it_for_whoever_follows_that() -> None:
+    world = world_with("web")
+    world.serve(hidden="web")
+    world.run(5)
+
+    assert world.addresses("web") == ONE
 
 
 def test_one_that_comes_back_at_once_keeps_its_address() -> None:
