@@ -14,7 +14,7 @@ from fsm_twisted.compiler.certificates import (
 )
 from fsm_twisted.control.access_log import AccessLog, LineWriter
 from fsm_twisted.http1.grammar import HeadLimits
-from fsm_twisted.observe.access_format import make_line, make_redaction
+from fsm_twisted.observe.access_lines import make_lines
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.settings import Settings
 from fsm_twisted.snapshot.model import CertificateEntry
@@ -63,8 +63,8 @@ def access_log(settings: Settings) -> AccessLog | None:
     except OSError as error:
         msg = f"--access-log: cannot open {settings.access_log}: {error.strerror}"
         raise StartError(msg) from None
-    line = make_line(settings.access_log_format)
-    return AccessLog(writer, line, make_redaction(settings.access_log_redact))
+    lines = make_lines(settings.access_log_format, settings.access_log_redact)
+    return AccessLog(writer, lines)
 
 
 def _affinity_key(settings: Settings) -> bytes:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from twisted.logger import Logger
 
-from fsm_twisted.observe.access import AccessRecord, unpack_batch
+from fsm_twisted.observe.access_lines import Lines
 from fsm_twisted.observe.exposition import series
 from fsm_twisted.observe.report import Number
 
@@ -150,19 +150,12 @@ class AccessLog:
 
     Args:
         writer: Takes the lines.
-        line: Makes one of a record.
-        redact: Takes out of a record what nobody may read.
+        lines: Makes those of a batch.
     """
 
-    def __init__(
-        self,
-        writer: LineWriter,
-        line: Callable[[AccessRecord], str],
-        redact: Callable[[AccessRecord], AccessRecord],
-    ) -> None:
+    def __init__(self, writer: LineWriter, lines: Lines) -> None:
         self.writer = writer
-        self._line = line
-        self._redact = redact
+        self._lines = lines
 
     def counts(self) -> Mapping[str, Number]:
         """Return what has been written and dropped here, by series."""
@@ -178,6 +171,6 @@ class AccessLog:
         Raises:
             BatchError: It is none.
         """
-        lines = [self._line(self._redact(record)) for record in unpack_batch(batch)]
+        lines = self._lines(batch)
         self.writer.write("".join(lines).encode("utf-8", "backslashreplace"), len(lines))
         return True

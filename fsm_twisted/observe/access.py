@@ -7,7 +7,6 @@ sends batches. Reading heads and making lines is the writer's work.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -137,30 +136,81 @@ def unpack_batch(data: bytes) -> Iterator[AccessRecord]:
     Raises:
         BatchError: It is no batch; records before the fault have been given.
     """
+    for begun, noted in unpack_noted(data):
+        try:
+            yield record_of(begun, noted)
+        except ValueError as error:
+            raise BatchError("a record that nobody has packed") from error
+
+
+def unpack_noted(data: bytes) -> Iterator[tuple[float, Noted]]:
+    """
+    Cut what `pack_batch` has written into records, each with seconds since the epoch.
+
+    Raises:
+        BatchError: It is no batch; records before the fault have been given.
+    """
     try:
         (offset,) = _CLOCK.unpack_from(data)
         at = _CLOCK.size
         while at < len(data):
-            fixed = NUMBERS.unpack_from(data, at)
+            *numbers, head, target, peer, route, endpoints, reason = NUMBERS.unpack_from(data, at)
             at += NUMBERS.size
-            strings = []
-            for size in fixed[-_STRINGS:]:
-                strings.append(data[at : at + size])
+            for size in (head, target, peer, route, endpoints, reason):
+                numbers.append(data[at : at + size])
                 at += size
             if at > len(data):
                 raise BatchError("a record is cut short")
-            yield _record(offset, Noted(*fixed[:-_STRINGS], *strings))
+            noted = Noted._make(numbers)
+            begun = offset + noted.begun
+            if not (0 <= begun < _LATEST and 0 <= noted.seconds < _LATEST):
+                raise BatchError("a record out of time")
+            yield begun, noted
     except (struct.error, ValueError) as error:
         raise BatchError("not a batch of records") from error
 
 
-def _record(offset: float, noted: Noted) -> AccessRecord:
-    begun = offset + noted.begun
-    if not (0 <= begun < _LATEST and 0 <= noted.seconds < _LATEST):
-        raise BatchError("a record out of time")
-    address, tls, server_name = _peer(noted.peer)
+class Texts(NamedTuple):
+    """What a record's head says, as sent."""
+
+    request_id: bytes
+    client: bytes
+    method: bytes
+    host: bytes
+    path: bytes
+    user_agent: bytes
+    referer: bytes
+
+
+def texts_of(noted: Noted) -> Texts:
+    """Read the head of *noted*."""
     head = noted.head
     method, _, rest = head[: head.find(b"\r\n")].partition(b" ")
+    return Texts(
+        _own_field(b"\r\nX-Request-ID: ", head),
+        _own_field(b"\r\nX-Real-IP: ", head) or noted.peer.partition(_SEPARATOR)[0],
+        method,
+        _field(b"\r\nHost: ", b"\r\nhost:", head),
+        noted.target or rest.rpartition(b" ")[0],
+        _field(b"\r\nUser-Agent: ", b"\r\nuser-agent:", head),
+        _field(b"\r\nReferer: ", b"\r\nreferer:", head),
+    )
+
+
+def protocol_of(noted: Noted, method: bytes) -> str:
+    """Return the version of HTTP; nothing for what was no request."""
+    return _PROTOCOLS.get(noted.minor, "") if method else ""
+
+
+def record_of(begun: float, noted: Noted) -> AccessRecord:
+    """
+    Read a record; *begun* is in seconds since the epoch.
+
+    Raises:
+        ValueError: It is none.
+    """
+    _, tls, server_name = peer_of(noted.peer)
+    texts = texts_of(noted)
     return AccessRecord(
         begun,
         noted.seconds,
@@ -170,61 +220,56 @@ def _record(offset: float, noted: Noted) -> AccessRecord:
         noted.bytes_in,
         noted.bytes_out,
         noted.body_bytes_out,
-        _own_field(b"\r\nX-Request-ID: ", head),
-        _own_field(b"\r\nX-Real-IP: ", head) or address,
-        _text(method),
-        _field(b"\r\nHost: ", _HOST, head),
-        _text(noted.target or rest.rpartition(b" ")[0]),
-        _PROTOCOLS.get(noted.minor, "") if method else "",
-        _field(b"\r\nUser-Agent: ", _USER_AGENT, head),
-        _field(b"\r\nReferer: ", _REFERER, head),
-        *_route(noted.route),
-        _text(noted.endpoints),
+        as_text(texts.request_id),
+        as_text(texts.client),
+        as_text(texts.method),
+        as_text(texts.host),
+        as_text(texts.path),
+        protocol_of(noted, texts.method),
+        as_text(texts.user_agent),
+        as_text(texts.referer),
+        *route_of(noted.route),
+        as_text(noted.endpoints),
         "proxy" if noted.reason else "upstream",
-        _text(noted.reason),
+        as_text(noted.reason),
         tls,
         server_name,
     )
 
 
 @lru_cache(maxsize=4096)
-def _peer(peer: bytes) -> tuple[str, str, str]:
-    address, tls, server_name = _text(peer).split("\0")
+def peer_of(peer: bytes) -> tuple[str, str, str]:
+    """Take apart what `pack_peer` has put together: address, TLS version, server name."""
+    address, tls, server_name = as_text(peer).split("\0")
     return address, tls, server_name
 
 
 @lru_cache(maxsize=4096)
-def _route(route: bytes) -> tuple[str, str, str, str, int]:
+def route_of(route: bytes) -> tuple[str, str, str, str, int]:
+    """Take apart what `pack_route` has put together."""
     if not route:
         return "", "", "", "", 0
-    namespace, ingress, path, service, port = _text(route).split("\0")
+    namespace, ingress, path, service, port = as_text(route).split("\0")
     return namespace, ingress, path, service, int(port)
 
 
-def _pattern(name: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"\r\n%b:([^\r\n]*)" % name, re.IGNORECASE)
-
-
-_HOST: Final = _pattern(b"host")
-_USER_AGENT: Final = _pattern(b"user-agent")
-_REFERER: Final = _pattern(b"referer")
-
-
-def _own_field(begin: bytes, head: bytes) -> str:
+def _own_field(begin: bytes, head: bytes) -> bytes:
     """Return the value of a field that only we write."""
     at = head.find(begin)
-    return "" if at < 0 else _text(head[at + len(begin) : head.find(b"\r\n", at + len(begin))])
+    return b"" if at < 0 else head[at + len(begin) : head.find(b"\r\n", at + len(begin))]
 
 
-def _field(begin: bytes, pattern: re.Pattern[bytes], head: bytes) -> str:
+def _field(begin: bytes, lowered: bytes, head: bytes) -> bytes:
     """Return the value of a field, looking first for its usual spelling, which is quicker."""
     at = head.find(begin)
-    if at >= 0:
-        return _text(head[at + len(begin) : head.find(b"\r\n", at + 2)].strip(b" \t"))
-    found = pattern.search(head)
-    return "" if found is None else _text(found[1].strip(b" \t"))
+    if at < 0:
+        at = head.lower().find(lowered)
+        if at < 0:
+            return b""
+    start = at + len(lowered)
+    return head[start : head.find(b"\r\n", start)].strip(b" \t")
 
 
-def _text(data: bytes) -> str:
+def as_text(data: bytes) -> str:
     r"""Return *data* as text; a byte that is no UTF-8 becomes ``\x`` and two digits."""
     return data.decode("utf-8", "backslashreplace")

@@ -38,7 +38,8 @@ class FormatError(ValueError):
     """A format that cannot be used; the text says what is wrong with it."""
 
 
-def _iso(seconds: float) -> str:
+def iso_time(seconds: float) -> str:
+    """Write seconds since the epoch as ISO 8601, with milliseconds."""
     return f"{_iso_second(int(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
 
 
@@ -91,7 +92,7 @@ def json_line(record: AccessRecord) -> str:
     upstream = record.upstream_seconds
     shown = "null" if upstream is None else f"{upstream:.6f}"
     return (
-        f'{{"time":"{_iso(record.begun)}","request_id":{text(record.request_id)},'
+        f'{{"time":"{iso_time(record.begun)}","request_id":{text(record.request_id)},'
         f'"client":{text(record.client)},"method":{text(record.method)},'
         f'"host":{text(record.host)},"path":{text(record.path)},'
         f'"protocol":"{record.protocol}","status":{record.status},"origin":"{record.origin}",'
@@ -148,7 +149,7 @@ VARIABLES: Final = tuple(
         ("remote_addr", lambda r: r.client, "address of the client"),
         ("remote_user", lambda _: "", "always `-`: nobody is authenticated here"),
         ("time_local", lambda r: _local(int(r.begun + r.seconds)), "end of the answer, UTC"),
-        ("time_iso8601", lambda r: _iso(r.begun + r.seconds), "the same as ISO 8601"),
+        ("time_iso8601", lambda r: iso_time(r.begun + r.seconds), "the same as ISO 8601"),
         ("msec", lambda r: f"{r.begun + r.seconds:.3f}", "the same in seconds since the epoch"),
         ("request", _request, "request line"),
         ("request_method", lambda r: r.method, "method"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 
 import pytest
 from hypothesis import example, given
@@ -31,6 +32,7 @@ from fsm_twisted.observe.access_format import (
     make_line,
     make_redaction,
 )
+from fsm_twisted.observe.access_lines import make_lines
 
 # What a head can hold (RFC 9110 section 5.5), and what it cannot: the log trusts neither.
 VALUES = st.binary(max_size=30)
@@ -161,6 +163,22 @@ def test_bytes_of_whatever_kind_are_records_or_refused(data: bytes) -> None:
             make_line("nginx")(found)
     except BatchError:
         pass
+
+
+@given(notes=st.lists(NOTED, max_size=4))
+@example([USUAL._replace(upstream_seconds=-1.0), USUAL._replace(reason=b"no_route")])
+@example([USUAL._replace(head=b"GET / HTTP/1.1\r\nHOST:a\r\nuser-Agent:\t b \r\n\r\n")])
+def test_the_short_way_to_json_leads_to_the_very_same_lines(notes: list[Noted]) -> None:
+    batch = pack_batch(1e9, [pack(each) for each in notes])
+
+    assert make_lines("json")(batch) == [json_line(each) for each in unpack_batch(batch)]
+
+
+@given(data=st.binary(max_size=200))
+def test_bytes_of_whatever_kind_are_lines_or_refused(data: bytes) -> None:
+    for lines in (make_lines("json"), make_lines("nginx"), make_lines("json", ["query"])):
+        with suppress(BatchError):
+            assert all(line.endswith("\n") for line in lines(data))
 
 
 @pytest.mark.parametrize("begun", [float("nan"), float("inf"), -2e9, 1e15])
