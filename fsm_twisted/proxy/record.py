@@ -34,6 +34,8 @@ _EMPTY_LINE: Final = len(b"\r\n\r\n")
 
 _Ended = tuple["Exchange", float, bytes | int, bytes]
 """An exchange, when it ended, the status of its answer, and why that is not an endpoint's."""
+_Usual = tuple["Exchange", float, bytes, int, int]
+"""An exchange, when it ended, the status of its answer, and its size: all of it, and its head."""
 
 
 @attrs.frozen
@@ -121,6 +123,7 @@ class Recorder:
         self._later = later
         self._chosen = chosen
         self._will_flush = False
+        self._usual: list[_Usual] = []
         self._ended: list[_Ended] = []
         self._parts: list[bytes] = []
         self._count = 0
@@ -136,12 +139,12 @@ class Recorder:
             bytes_out: Its size as it went on.
             now: On the data plane's clock.
         """
-        head_bytes = data.find(b"\r\n\r\n") + _EMPTY_LINE
-        exchange.bytes_out = bytes_out
-        exchange.head_bytes_out = bytes_out - len(data) + head_bytes
-        self._ended.append((exchange, now, data[9:12], b""))
-        if len(self._ended) >= _KEPT:
-            self._pack_ended()
+        usual = self._usual
+        # The head has become longer by this; the body begins where the head of *data* ends.
+        head_bytes = bytes_out - len(data) + data.find(b"\r\n\r\n") + _EMPTY_LINE
+        usual.append((exchange, now, data[9:12], bytes_out, head_bytes))
+        if len(usual) >= _KEPT:
+            self._pack_usual()
         elif not self._will_flush:
             self._flush_soon()
 
@@ -204,6 +207,13 @@ class Recorder:
         self._will_flush = False
         self.flush()
 
+    def _pack_usual(self) -> None:
+        usual, self._usual = self._usual, []
+        for exchange, now, status, bytes_out, head_bytes in usual:
+            exchange.bytes_out, exchange.head_bytes_out = bytes_out, head_bytes
+            self._ended.append((exchange, now, status, b""))
+        self._pack_ended()
+
     def _pack_ended(self) -> None:
         ended, self._ended = self._ended, []
         chosen = self._chosen
@@ -249,7 +259,7 @@ class Recorder:
 
     def flush(self) -> None:
         """Hand on what has been collected."""
-        self._pack_ended()
+        self._pack_usual()
         self._send()
 
     def _send(self) -> None:
