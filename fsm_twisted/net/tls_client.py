@@ -27,6 +27,9 @@ _log = Logger()
 
 HTTP1: Final = (b"http/1.1",)
 
+ContextKey = tuple[str, tuple[bytes, ...]]
+"""Fingerprint of the policy, and what is offered by ALPN."""
+
 # By number of OpenSSL's x509_vfy.h: fixed words, whatever a certificate says.
 _CHAIN_FAULTS: Final = {
     2: "its issuer is not among the trusted authorities",
@@ -50,11 +53,13 @@ class TlsFault:
     """
     Why there is no connection; ``what`` is for people and holds nothing that the endpoint says.
 
-    ``is_unverified``: the endpoint has a certificate that must not be trusted.
+    ``is_unverified``: the endpoint has a certificate that must not be trusted; ``is_name``:
+    because of the name.
     """
 
     what: str
     is_unverified: bool = False
+    is_name: bool = False
 
 
 def make_client_context(tls: UpstreamTls, protocols: Sequence[bytes] = HTTP1) -> SSL.Context:
@@ -101,18 +106,21 @@ class ClientContexts:
     """The contexts in use, each made once for all policies that differ in the name alone."""
 
     def __init__(self) -> None:
-        self._contexts: WeakValueDictionary[str, SSL.Context] = WeakValueDictionary()
+        self._contexts: WeakValueDictionary[ContextKey, SSL.Context] = WeakValueDictionary()
 
-    def context_of(self, tls: UpstreamTls) -> SSL.Context | None:
+    def context_of(
+        self, tls: UpstreamTls, protocols: tuple[bytes, ...] = HTTP1
+    ) -> SSL.Context | None:
         """Return the context of *tls*, None (and a line in the log) when OpenSSL refuses it."""
-        context = self._contexts.get(tls.fingerprint)
+        key = (tls.fingerprint, protocols)
+        context = self._contexts.get(key)
         if context is None:
             try:
-                context = make_client_context(tls)
+                context = make_client_context(tls, protocols)
             except (SSL.Error, crypto.Error, ValueError):
                 _log.error("OpenSSL refuses the certificates of an upstream-ssl-secret")
                 return None
-            self._contexts[tls.fingerprint] = context
+            self._contexts[key] = context
         return context
 
 
@@ -197,7 +205,7 @@ class ClientHandshake:
         if self._connection.get_context().get_verify_mode() & SSL.VERIFY_PEER:
             fault = name_fault(self._connection, self._name)
         if fault is not None:
-            self._fail(TlsFault(fault, is_unverified=True))
+            self._fail(TlsFault(fault, is_unverified=True, is_name=True))
             return
         self.stop()
         self._done(self._connection)

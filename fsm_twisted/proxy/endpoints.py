@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _log = Logger()
 
-GroupKey = tuple[ServicePortId, str, str]
-"""A Service port and how TLS is spoken to it: fingerprint and server name, empty for plain."""
+GroupKey = tuple[ServicePortId, str, str, str]
+"""A Service port and what is spoken to it: protocol; fingerprint and server name, if it is TLS."""
 
 
 class EndpointState(EndpointLoad):
@@ -159,10 +159,10 @@ class Endpoints:
 
 
 def _key_of(upstream: Upstream) -> GroupKey:
-    tls = upstream.tls
+    service_port, protocol, tls = upstream.id.service_port, upstream.protocol.value, upstream.tls
     if tls is None:
-        return (upstream.id.service_port, "", "")
-    return (upstream.id.service_port, tls.fingerprint, tls.server_name)
+        return (service_port, protocol, "", "")
+    return (service_port, protocol, tls.fingerprint, tls.server_name)
 
 
 def _held(group: Group, endpoint: Endpoint) -> EndpointState:

@@ -100,6 +100,11 @@ class SecureEndpoint(EndpointState):
         """What connections are made with."""
         return self._secure.context
 
+    @property
+    def server_name(self) -> str:
+        """The server name of the policy, ``""`` where it is the host of each request."""
+        return self._secure.server_name
+
     def name_for(self, exchange: Exchange) -> str:
         """Return the server name for a request: that of the policy, else its host."""
         if not self.is_by_name:
@@ -216,7 +221,9 @@ class SecureConnection(UpstreamConnection):
 
     def _refused(self, fault: TlsFault) -> None:
         self.connect_failure = _UNVERIFIED if fault.is_unverified else _FAILED
-        self._secure.tell(fault.what, self.plane.seconds())
+        wanted = self._secure.server_name
+        what = f"{fault.what} ({wanted} is wanted)" if fault.is_name and wanted else fault.what
+        self._secure.tell(what, self.plane.seconds())
         self.connectionLost(main.CONNECTION_LOST)
 
     def is_alive(self) -> bool:
