@@ -174,9 +174,14 @@ def own_namespace(environ: Mapping[str, str], account_folder: Path = ACCOUNT_FOL
         return "default"
 
 
+def pod_name(environ: Mapping[str, str]) -> str:
+    """Return the name of our pod, of the machine outside of one."""
+    return environ.get("POD_NAME") or socket.gethostname()
+
+
 def own_identity(environ: Mapping[str, str]) -> str:
     """Return a name that no other process has, and by which people know us."""
-    return f"{environ.get('POD_NAME') or socket.gethostname()}_{secrets.token_hex(4)}"
+    return f"{pod_name(environ)}_{secrets.token_hex(4)}"
 
 
 def field_manager(settings: Settings) -> str:

@@ -25,7 +25,7 @@ from fsm_twisted.assembly.duties import Duties, Duty
 from fsm_twisted.assembly.ending import Ending
 from fsm_twisted.assembly.errors import StartError, UsageError
 from fsm_twisted.assembly.options import access_log, default_certificate, proxy_options
-from fsm_twisted.assembly.publishing import Publishing
+from fsm_twisted.assembly.publishing import Publishing, pod_name
 from fsm_twisted.assembly.serving import Serving
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.access_log import AccessLog, LineWriter
@@ -226,7 +226,7 @@ class IngressService(MultiService):
     def _make_events(self, source: ClusterSource, is_leader: Callable[[], bool]) -> Events:
         queue = EventQueue(
             source.api,
-            Author(self._settings.controller_name, socket.gethostname()),
+            Author(self._settings.controller_name, pod_name(os.environ)),
             clock=self._reactor,
             wall=lambda: datetime.now(UTC),
             draw=random.random,
