@@ -61,7 +61,8 @@ class Events:
         self._findings: tuple[Finding, ...] = ()
         self._ours: tuple[Ingress, ...] = ()
         self._standing: dict[str, Note] = {}
-        self._accepted: dict[ObjectRef, Ingress] = {}
+        # By identity: thousands of them, of which one has changed, are compared in no time.
+        self._accepted: dict[int, Ingress] = {}
         self._told: dict[ObjectRef, str] = {}
         self._waiting: set[Deferred[None]] = set()
         self._handovers: set[IDelayedCall] = set()
@@ -89,12 +90,15 @@ class Events:
 
     def observe(self, outcome: Outcome) -> None:
         """Learn what a compilation came to."""
-        ours = outcome.compiled.ours
-        if outcome.findings == self._findings and ours == self._ours:
+        findings, ours = outcome.findings, outcome.compiled.ours
+        is_same = findings is self._findings
+        if is_same and ours is self._ours:
             return
-        self._findings, self._ours = outcome.findings, ours
-        notes = finding_notes(outcome.findings, outcome.contents, outcome.compiled, self._prefix)
-        self._tell_findings({each.name: each for each in notes})
+        self._findings, self._ours = findings, ours
+        # One of a Service or Secret is told on those who use it, who may be others now.
+        if not is_same or any(each.object.kind != Ingress.__name__ for each in findings):
+            notes = finding_notes(findings, outcome.contents, outcome.compiled, self._prefix)
+            self._tell_findings({each.name: each for each in notes})
         self._tell_served(outcome)
 
     def _tell_findings(self, standing: dict[str, Note]) -> None:
@@ -112,11 +116,12 @@ class Events:
     # Synced
 
     def _tell_served(self, outcome: Outcome) -> None:
-        before = self._accepted
-        found = accepted(outcome.compiled, outcome.findings)
-        self._accepted = {ref_of(each): each for each in found}
-        due = [each for ref, each in self._accepted.items() if before.get(ref) is not each]
-        self._told = {ref: name for ref, name in self._told.items() if ref in self._accepted}
+        before, found = self._accepted, tuple(accepted(outcome.compiled, outcome.findings))
+        self._accepted = dict(zip(map(id, found), found, strict=True))
+        due = [self._accepted[each] for each in self._accepted.keys() - before.keys()]
+        gone = {ref_of(before[each]) for each in before.keys() - self._accepted.keys()}
+        for ref in gone - {ref_of(each) for each in due}:
+            self._told.pop(ref, None)
         if not due:
             return
         served = self._when_served(outcome.snapshot.generation)
@@ -131,7 +136,7 @@ class Events:
         for each in ingresses:
             ref = ref_of(each)
             note = synced_note(each, self._prefix)
-            if self._accepted.get(ref) is each and self._told.get(ref) != note.name:
+            if id(each) in self._accepted and self._told.get(ref) != note.name:
                 self._told[ref] = note.name
                 self._queue.put(note)
                 names.append(note.name)

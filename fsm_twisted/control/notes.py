@@ -146,17 +146,14 @@ def finding_notes(
     found: dict[str, Note] = {}
     for finding in findings:
         for about in users.concerned(finding.object):
-            note = _finding_note(finding, about, users.objects)
+            note = _finding_note(finding, about, users.find(about))
             found.setdefault(note.name, note)
     return tuple(found.values())
 
 
-def _finding_note(
-    finding: Finding, about: ObjectRef, objects: Mapping[ObjectRef, KubernetesObject]
-) -> Note:
+def _finding_note(finding: Finding, about: ObjectRef, value: KubernetesObject | None) -> Note:
     whose = "" if about == finding.object else f"{finding.object}: "
     text = f"{whose}{finding.message}; {finding.consequence}; {finding.remedy}"
-    value = objects.get(about)
     return Note(
         about,
         finding.reason.event,
@@ -194,8 +191,18 @@ def synced_note(ingress: Ingress, annotation_prefix: str) -> Note:
 
 def accepted(compiled: Compiled, findings: Iterable[Finding]) -> Iterator[Ingress]:
     """Yield our Ingresses of which nothing that they ask for is left out."""
-    faulty = {each.object for each in findings if each.reason.severity is Severity.ERROR}
-    return (each for each in compiled.ours if ref_of(each) not in faulty)
+    faulty = {
+        (each.object.namespace, each.object.name)
+        for each in findings
+        if each.reason.severity is Severity.ERROR and each.object.kind == Ingress.__name__
+    }
+    if not faulty:
+        return iter(compiled.ours)
+    return (
+        each
+        for each in compiled.ours
+        if (each.metadata.namespace, each.metadata.name) not in faulty
+    )
 
 
 class _Users:
@@ -208,13 +215,10 @@ class _Users:
         self._ours = ours
         self._prefix = annotation_prefix
         self._found: dict[ObjectRef, list[ObjectRef]] | None = None
-        self._objects: Mapping[ObjectRef, KubernetesObject] | None = None
 
-    @property
-    def objects(self) -> Mapping[ObjectRef, KubernetesObject]:
-        if self._objects is None:
-            self._objects = {ref_of(each): each for each in self._contents.objects}
-        return self._objects
+    def find(self, ref: ObjectRef) -> KubernetesObject | None:
+        """Return the object itself."""
+        return self._contents.inventory.find(ref)
 
     def concerned(self, about: ObjectRef) -> Iterable[ObjectRef]:
         """Return the objects on which a finding about *about* is told."""
@@ -222,7 +226,7 @@ class _Users:
             return () if about.name == "*" else (about,)
         if self._found is None:
             self._found = self._all()
-        value = self.objects.get(about)
+        value = self.find(about)
         if isinstance(value, EndpointSlice):
             about = ObjectRef("Service", about.namespace, value.service)
         return self._found.get(about, ())

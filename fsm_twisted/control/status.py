@@ -132,6 +132,8 @@ class StatusWriter:
         ours, before = outcome.compiled.ours, self._served
         is_first = self._known is None
         self._served, self._known = ours, outcome.contents.inventory.ingresses
+        if ours is before and not is_first:
+            return
         known, kept = {id(each) for each in before}, {id(each) for each in ours}
         gone = [ref_of(each) for each in before if id(each) not in kept]
         new = {ref_of(each): each.metadata.uid for each in ours if id(each) not in known}

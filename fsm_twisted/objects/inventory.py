@@ -76,6 +76,18 @@ class Inventory:
             self.secrets.values(),
         )
 
+    def find(self, ref: ObjectRef) -> KubernetesObject | None:
+        """Return the object of this reference, None when there is none."""
+        key = _key(ref)
+        found: Mapping[str, KubernetesObject | None] = {
+            "Ingress": self.ingresses.get(key),
+            "IngressClass": self.classes.get(ref.name),
+            "Service": self.services.get(key),
+            "EndpointSlice": self.slices.get(key),
+            "Secret": self.secrets.get(key),
+        }
+        return found.get(ref.kind)
+
     def slices_of(self, namespace: str, service: str) -> tuple[EndpointSlice, ...]:
         """Return the slices of one Service, ordered by name; none is an ordinary outcome."""
         return self.slices_by_service.get((namespace, service), ())
