@@ -40,6 +40,7 @@ _log = Logger()
 
 _RELEASE_SECONDS: Final = 2.0
 _FORBIDDEN_SECONDS: Final = 30.0
+_MOST_REFUSALS: Final = 10
 # client-go's: candidates that start together drift apart.
 _JITTER: Final = 1.2
 
@@ -94,6 +95,7 @@ class Leader:
         self._standing: Deferred[None] | None = None
         self._releasing: Deferred[None] | None = None
         self._complaint = ""
+        self._refusals = 0
         self._known_holder = ""
 
     @property
@@ -188,9 +190,11 @@ class Leader:
             await deferLater(self._clock, self._pause_seconds())
 
     def _pause_seconds(self) -> float:
-        if self._complaint == RULE:
-            return _FORBIDDEN_SECONDS * (1 + self._draw())
         retry = self._election.timing.retry_seconds
+        if self._refusals:
+            # A right may come in a moment, or only when a person has read the log.
+            seconds = min(retry * 2.0**self._refusals, _FORBIDDEN_SECONDS)
+            return seconds * (1 + self._draw())
         return retry if self.is_leader else retry * (1 + _JITTER * self._draw())
 
     async def _attempt(self) -> None:
@@ -304,6 +308,7 @@ class Leader:
     def _failed(self, failure: ApiFailure | TookTooLong) -> None:
         self._is_sight_fresh = False
         is_forbidden = isinstance(failure, Forbidden)
+        self._refusals = min(self._refusals + 1, _MOST_REFUSALS) if is_forbidden else 0
         complaint = RULE if is_forbidden else str(failure) or "no answer in time"
         if complaint == self._complaint:
             return
@@ -322,6 +327,7 @@ class Leader:
             _log.warn("leader: {lease}: {why}", lease=where, why=complaint)
 
     def _mended(self) -> None:
+        self._refusals = 0
         if self._complaint:
             self._complaint = ""
             _log.info("leader: the Lease can be used again")

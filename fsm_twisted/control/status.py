@@ -33,7 +33,6 @@ RULE: Final = '{apiGroups: ["networking.k8s.io"], resources: ["ingresses/status"
 # An Ingress that has just left us may be on its way back, its new version not compiled yet.
 _FAREWELL_SECONDS: Final = 1.0
 _LONGEST_QUARREL_SECONDS: Final = 300.0
-_FORBIDDEN_SECONDS: Final = 30.0
 _FIRST_SERVER_ERROR: Final = 500
 _TOO_MANY: Final = 429
 
@@ -131,7 +130,10 @@ class StatusWriter:
         """Take what every worker serves now."""
         ours, before = outcome.compiled.ours, self._served
         is_first = self._known is None
-        self._served, self._known = ours, outcome.contents.inventory.ingresses
+        self._known = outcome.contents.inventory.ingresses
+        if ours == before and not is_first:
+            return
+        self._served = ours
         if ours is before and not is_first:
             return
         known, kept = {id(each) for each in before}, {id(each) for each in ours}
@@ -232,7 +234,7 @@ class StatusWriter:
         if isinstance(failure, NotFound) or status == CONFLICT:
             return  # it is gone or another one; the watch tells
         if isinstance(failure, Forbidden):
-            self._queue.pause(_FORBIDDEN_SECONDS)
+            self._queue.pause(self._backoff.next_seconds())
             self._complain(f"we may not write it: {failure}; add the rule {RULE}")
         elif not status or status == _TOO_MANY or status >= _FIRST_SERVER_ERROR:
             asked = failure.retry_seconds if isinstance(failure, ApiError) else None

@@ -333,7 +333,7 @@ def test_without_the_right_it_is_told_once_with_the_rule() -> None:
         world.run(100, 0.1)
 
     assert log.text.count(RULE) == 1
-    assert len(world.store.asked) <= 8
+    assert len(world.store.asked) <= 20
 
 
 def test_an_ingress_that_is_gone_is_left_alone() -> None:
