@@ -148,8 +148,11 @@ def test_a_ca_in_the_secret_switches_tls_on(ground: Ground) -> None:
     assert ground.get(host) == 200
 
 
-def test_a_good_chain_and_name_are_believed_and_the_name_is_sent(ground: Ground) -> None:
-    backend = ground.backend().answer(OK)
+@pytest.mark.parametrize("sans", [("x.test", NAME), ("*.internal",), ("SHOP.Internal",)])
+def test_a_good_chain_and_name_are_believed_and_the_name_is_sent(
+    ground: Ground, sans: tuple[str, ...]
+) -> None:
+    backend = ground.backend(make_pair("leaf", sans, issuer=CA)).answer(OK)
     (host,) = ground.site(VERIFIED, backend)
 
     assert ground.get(host) == 200
