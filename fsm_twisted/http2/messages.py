@@ -77,7 +77,9 @@ class Messages:
         if isinstance(event, RequestReceived):
             stream = Stream(number, event.head.method, core.peer_window, core.stream_window)
             if not end:
-                stream.remaining = _remaining(event.head.framing)
+                # A tunnel has no body, and no end but its own.
+                is_tunnel = event.head.upgrade is not None
+                stream.remaining = UNKNOWN_LENGTH if is_tunnel else _remaining(event.head.framing)
         else:
             stream = Stream(number, b"", core.peer_window, core.stream_window)
             stream.is_refused = True
