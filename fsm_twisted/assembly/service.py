@@ -33,7 +33,13 @@ from fsm_twisted.control.controller import Controller
 from fsm_twisted.control.event_queue import EventQueue
 from fsm_twisted.control.events import Events
 from fsm_twisted.control.notes import Author
-from fsm_twisted.net.addresses import BindError, bind, bound_address
+from fsm_twisted.net.addresses import (
+    BindError,
+    ListenAddress,
+    bind,
+    bind_shared,
+    bound_address,
+)
 from fsm_twisted.observe.report import Number
 from fsm_twisted.settings import Settings
 from fsm_twisted.snapshot.model import CertificateEntry, Snapshot
@@ -82,6 +88,7 @@ class IngressService(MultiService):
         self._reactor = reactor
         self._give_up = give_up
         self._log_observer = log_observer
+        self._workers = usable_cpus() if settings.workers is None else settings.workers
         self._fronts: list[Front] = []
         self._admin: socket.socket
         self._ending = Ending(reactor, settings.drain_delay, settings.drain_timeout)
@@ -130,14 +137,22 @@ class IngressService(MultiService):
         try:
             for addresses, is_secure in ((settings.http, False), (settings.https, True)):
                 for address in addresses:
-                    sock = bind(address)
-                    self._fronts.append(Front(bound_address(address, sock), is_secure, sock))
+                    self._fronts += self._bind(address, is_secure=is_secure)
             self._admin = bind(settings.admin)
             if settings.https:
                 self._default_certificate = default_certificate(settings)
         except (BindError, StartError) as error:
             self._give_up(str(error))
         super().privilegedStartService()
+
+    def _bind(self, address: ListenAddress, *, is_secure: bool) -> Iterator[Front]:
+        """Bind *address*: once for all workers, or once for each."""
+        if self._settings.reuse_port and self._workers and address.family in {"tcp", "tcp6"}:
+            for number, sock in enumerate(bind_shared(address, self._workers), 1):
+                yield Front(bound_address(address, sock), is_secure, sock, number)
+        else:
+            sock = bind(address)
+            yield Front(bound_address(address, sock), is_secure, sock)
 
     def startService(self) -> None:
         """Compile the first snapshot, then accept."""
@@ -162,9 +177,10 @@ class IngressService(MultiService):
         self._duties = Duties(self._owed())
         self._duties.start()
         self._ending.watch(self._serving)
-        for front in self._fronts:
-            kind = "https" if front.is_secure else "http"
-            _log.info("listening: {kind} on {address}", kind=kind, address=str(front.address))
+        for address, kind in dict.fromkeys(
+            (each.address, "https" if each.is_secure else "http") for each in self._fronts
+        ):
+            _log.info("listening: {kind} on {address}", kind=kind, address=str(address))
         self._listen_admin()
         self._recompiling.start(RECOMPILE_SECONDS, now=False)
         self._has_started = True
@@ -185,8 +201,7 @@ class IngressService(MultiService):
 
     def _make_serving(self) -> Serving:
         settings, fronts, default = self._settings, self._fronts, self._default_certificate
-        access = self._access
-        workers = usable_cpus() if settings.workers is None else settings.workers
+        access, workers = self._access, self._workers
         if not workers:
             road = DataRoad(
                 self._reactor, self._options, fronts, make_tls(default, fronts, self._options)

@@ -122,11 +122,38 @@ def bind(address: ListenAddress) -> socket.socket:
     try:
         sock = _adopt(address) if address.family == "systemd" else _make(address)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        msg = f"cannot listen on {address}: {reason}{_remedy(address, error)}"
-        raise BindError(msg) from None
+        raise _refusal(address, error) from None
     sock.setblocking(False)  # noqa: FBT003
     return sock
+
+
+def bind_shared(address: ListenAddress, count: int) -> list[socket.socket]:
+    """
+    Make *count* listening sockets of one TCP address (SO_REUSEPORT), non-blocking.
+
+    The kernel gives each connection to one of them, by the addresses of both sides.
+
+    Raises:
+        BindError: The system refuses, or another program has the address, see `bind`.
+    """
+    # Without SO_REUSEPORT, so that another program of the same user is in the way, and is found.
+    with bind(address) as probe:
+        address = bound_address(address, probe)
+    made: list[socket.socket] = []
+    try:
+        made.extend(_make(address, socket.SO_REUSEPORT) for _ in range(count))
+    except OSError as error:
+        for sock in made:
+            sock.close()
+        raise _refusal(address, error) from None
+    for sock in made:
+        sock.setblocking(False)  # noqa: FBT003
+    return made
+
+
+def _refusal(address: ListenAddress, error: OSError) -> BindError:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return BindError(f"cannot listen on {address}: {reason}{_remedy(address, error)}")
 
 
 def bound_address(address: ListenAddress, sock: socket.socket) -> ListenAddress:
@@ -156,13 +183,14 @@ def _unix_remedy(error: OSError) -> str:
     return ""
 
 
-def _make(address: ListenAddress) -> socket.socket:
+def _make(address: ListenAddress, *options: int) -> socket.socket:
     if address.family == "unix":
         return _make_unix(address)
     family = socket.AF_INET6 if address.family == "tcp6" else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for option in (socket.SO_REUSEADDR, *options):
+            sock.setsockopt(socket.SOL_SOCKET, option, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((address.host, address.port))

@@ -61,6 +61,12 @@ class Listener:
 
     def stop(self) -> None:
         """Accept no more; the kernel refuses from now on."""
+        if self._is_open:
+            self.leave()
+            self._socket.close()
+
+    def leave(self) -> None:
+        """Accept no more, and leave the socket to another process that has it, too."""
         if not self._is_open:
             return
         self._is_open = False
@@ -68,7 +74,6 @@ class Listener:
             self._pause.cancel()
             self._pause = None
         self._loop.removeReader(self)
-        self._socket.close()
 
     def fileno(self) -> int:
         """Return the socket's number."""

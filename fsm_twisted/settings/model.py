@@ -60,5 +60,6 @@ class Settings:
     access_log_sample: float
     access_log_redact: tuple[str, ...]
     workers: int | None
+    reuse_port: bool
     log_level: LogLevelName
     log_format: LogFormat

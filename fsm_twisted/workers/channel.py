@@ -38,6 +38,9 @@ class Kind(IntEnum):
     COUNT = 4
     """Say what has been counted: the question's number in decimal."""
 
+    FRONTS = 5
+    """Whose own sockets to accept on, besides those of all: numbers of workers in decimal."""
+
     READY = 16
     """The worker runs, and waits for its first snapshot."""
     ACKNOWLEDGED = 17

@@ -60,6 +60,8 @@ class Worker:
                 self._apply(payload)
             case Kind.DRAIN:
                 self._road.drain(self.channel.finish)
+            case Kind.FRONTS:
+                self._road.accept_for(map(int, payload.split()))
             case Kind.COUNT:
                 self._teller.ask(payload)
             case Kind.CUT:
@@ -93,6 +95,7 @@ def run(
     fronts: Sequence[Front],
     tls: TlsFronts | None,
     is_ahead: Callable[[int], bool] | None,
+    number: int,
 ) -> None:
     """
     Be a worker until the master says otherwise.
@@ -103,6 +106,7 @@ def run(
         fronts: Inherited; this process closes its own.
         tls: Made before the fork, so that all workers share ticket keys.
         is_ahead: See `DataRoad`.
+        number: This worker's, from 1 on.
     """
     install()
     from twisted.internet import reactor as made  # noqa: PLC0415, TID251  this process's own
@@ -112,7 +116,7 @@ def run(
     # The hot path makes no cycles.
     gc.set_threshold(50_000, 20, 20)
     sock.setblocking(False)  # noqa: FBT003
-    road = DataRoad(reactor, plan.options, fronts, tls, is_ahead)
+    road = DataRoad(reactor, plan.options, fronts, tls, is_ahead, number)
     Worker(reactor, sock, road, plan.log_level).start()
     # Signals are the nursery's choice, made before the fork.
     reactor.run(installSignalHandlers=False)

@@ -96,7 +96,7 @@ class Nursery:
             os.close(self._wake)
             os.close(self._wakes)
             is_ahead = partial(self._shares.is_ahead, number) if self._plan.workers > 1 else None
-            child.run(channel, self._plan, self._fronts, self._tls, is_ahead)
+            child.run(channel, self._plan, self._fronts, self._tls, is_ahead, number)
             status = 0
         except BaseException:  # noqa: BLE001  nothing may return into the nursery's own loop
             traceback.print_exc()

@@ -69,6 +69,7 @@ class Fleet:
         self._sent: Snapshot | None = None
         self._late: Any = None
         self._spread = Spread()
+        self._accepting: dict[int, frozenset[int]] = {}
         encoder = Encoder()
         self._counts = Counts(reactor, self._labels)
         receivers = {Kind.METRICS: self._counts.received, **receivers}
@@ -166,12 +167,29 @@ class Fleet:
         self._tell_served()
         return waiting
 
+    def _share_fronts(self) -> None:
+        """Have the own socket of each worker accepted on: by another one while it is missing."""
+        serving = [post for post in self._posts if post.serving is not None]
+        if not serving or not any(front.worker for front in self._fronts):
+            return
+        wanted: dict[int, set[int]] = {post.number: {post.number} for post in serving}
+        for post in self._posts:
+            if post.serving is None:
+                wanted[serving[post.number % len(serving)].number].add(post.number)
+        for post in serving:
+            numbers = frozenset(wanted[post.number])
+            # A worker begins with its own.
+            if self._accepting.get(post.number, frozenset({post.number})) != numbers:
+                post.tell(Kind.FRONTS, b" ".join(b"%d" % each for each in sorted(numbers)))
+                self._accepting[post.number] = numbers
+
     def _forget(self, waiting: Deferred[None]) -> None:
         self._waiting = [each for each in self._waiting if each[1] is not waiting]
 
     def _acknowledged(self, seconds: float) -> None:
         self._have_all_served |= self.serving == len(self._posts)
         self._spread.tell(self._generations(), seconds)
+        self._share_fronts()
         self._tell_served()
         self._advance()
 
@@ -231,7 +249,9 @@ class Fleet:
     def _vacated(self, post: Post) -> None:
         self._counts.gone(post.number)
         self._spread.tell(self._generations(), time.monotonic())
+        self._accepting.pop(post.number, None)
         if not self._is_ending:
+            self._share_fronts()
             self._advance()
             delay = post.patience.delay(time.monotonic() - post.began_seconds)
             _log.warn(

@@ -22,6 +22,7 @@ class InheritedFront:
     address: ListenAddress
     is_secure: bool
     fd: int
+    worker: int = 0
 
 
 @attrs.frozen
@@ -58,7 +59,8 @@ class Plan:
             workers,
             attrs.evolve(options, pool_size=share),
             tuple(
-                InheritedFront(each.address, each.is_secure, each.sock.fileno()) for each in fronts
+                InheritedFront(each.address, each.is_secure, each.sock.fileno(), each.worker)
+                for each in fronts
             ),
             default_certificate,
             log_level,
@@ -67,7 +69,7 @@ class Plan:
     def fronts(self) -> tuple[Front, ...]:
         """Take over the inherited sockets."""
         return tuple(
-            Front(each.address, each.is_secure, socket.socket(fileno=each.fd))
+            Front(each.address, each.is_secure, socket.socket(fileno=each.fd), each.worker)
             for each in self.inherited
         )
 

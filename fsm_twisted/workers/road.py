@@ -6,7 +6,7 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from typing import Any
@@ -34,34 +34,39 @@ _log = Logger()
 
 @attrs.frozen
 class Front:
-    """A bound socket, and whether TLS is spoken on it."""
+    """
+    A bound socket, and whether TLS is spoken on it.
+
+    ``worker`` is the one that accepts on it, 0 for all. Those of one address belong together.
+    """
 
     address: ListenAddress
     is_secure: bool
     sock: socket.socket = attrs.field(eq=False)
+    worker: int = 0
 
 
 @attrs.frozen(eq=False)
 class TlsFronts:
     """
-    The TLS side of all fronts: one long-lived context for each, certificates swapped under them.
+    The TLS side of all fronts: a long-lived context for each address, certificates under them.
 
     Processes that are forked after this was made share the keys of session tickets (D3b).
     """
 
     certificates: Certificates
-    contexts: tuple[SSL.Context, ...]
+    contexts: Mapping[ListenAddress, SSL.Context]
 
 
 def make_tls(
     default: CertificateEntry | None, fronts: Sequence[Front], options: ProxyOptions
 ) -> TlsFronts | None:
     """Make the contexts of those *fronts* that speak TLS; None when none does."""
-    secure = sum(front.is_secure for front in fronts)
+    secure = {front.address for front in fronts if front.is_secure}
     if default is None or not secure:
         return None
     certificates = Certificates(default, HTTP2 if options.http2 else HTTP1)
-    return TlsFronts(certificates, tuple(certificates.front_context() for _ in range(secure)))
+    return TlsFronts(certificates, {each: certificates.front_context() for each in secure})
 
 
 class DataRoad:
@@ -75,6 +80,7 @@ class DataRoad:
         tls: From `make_tls` for the same fronts.
         is_ahead: Told how many connections there are, tells whether another process should have
             the next one; None when there is no other.
+        number: Of this worker: it accepts on the fronts of all, and on its own.
     """
 
     def __init__(
@@ -84,13 +90,16 @@ class DataRoad:
         fronts: Sequence[Front],
         tls: TlsFronts | None,
         is_ahead: Callable[[int], bool] | None = None,
+        number: int = 0,
     ) -> None:
         self._reactor = reactor
         self._options = options
         self._fronts = fronts
         self._tls = tls
         self._is_ahead = is_ahead
-        self._listeners: list[Listener] = []
+        self._accepts_for = frozenset({0, number})
+        self._listeners: dict[Front, Listener] = {}
+        self._is_listening = False
         self._sweep = Sweep(reactor, time.monotonic)
         self.plane = DataPlane(
             reactor,
@@ -110,24 +119,34 @@ class DataRoad:
         if self._tls is not None:
             self._tls.certificates.install(snapshot.certificates)
         self.plane.activate(snapshot)
-        if not self._listeners and not self.plane.is_draining:
+        if not self._is_listening and not self.plane.is_draining:
+            self._is_listening = True
+            self._listen()
+            if self._is_ahead is not None:
+                self._sweep.every_second(self._tell_connections)
+
+    def accept_for(self, workers: Iterable[int]) -> None:
+        """Accept on the own fronts of these *workers* and no others, and on those of all."""
+        self._accepts_for = frozenset({0, *workers})
+        if self._is_listening and not self.plane.is_draining:
             self._listen()
 
     def _listen(self) -> None:
-        contexts = iter(self._tls.contexts if self._tls is not None else ())
         for front in self._fronts:
-            entrance = Entrance(self.plane, next(contexts) if front.is_secure else None)
-            listener = Listener(
-                self._reactor,
-                front.sock,
-                entrance.accept,
-                self.plane.release_descriptor,
-                yields=self._yields if self._is_ahead is not None else None,
-            )
-            listener.start()
-            self._listeners.append(listener)
-        if self._is_ahead is not None:
-            self._sweep.every_second(self._tell_connections)
+            if front.worker not in self._accepts_for:
+                if front in self._listeners:
+                    self._listeners.pop(front).leave()
+            elif front not in self._listeners:
+                self._listeners[front] = listener = self._listener(front)
+                listener.start()
+
+    def _listener(self, front: Front) -> Listener:
+        contexts = self._tls.contexts if self._tls is not None else {}
+        entrance = Entrance(self.plane, contexts[front.address] if front.is_secure else None)
+        # What waits on a worker's own socket waits for no other one.
+        yields = self._yields if self._is_ahead is not None and not front.worker else None
+        release = self.plane.release_descriptor
+        return Listener(self._reactor, front.sock, entrance.accept, release, yields=yields)
 
     def _yields(self) -> bool:
         return self._is_ahead is not None and self._is_ahead(self.plane.places.taken)
@@ -182,7 +201,7 @@ class DataRoad:
 
     def drain(self, drained: Callable[[], None]) -> None:
         """Accept no more, finish what runs; *drained* is called when nothing is left."""
-        for listener in self._listeners:
+        for listener in self._listeners.values():
             listener.stop()
         for front in self._fronts:
             front.sock.close()
