@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fsm_twisted.settings.model import Settings
-from fsm_twisted.settings.table import OPTIONS, Option
+from fsm_twisted.settings.option import Option
+from fsm_twisted.settings.table import OPTIONS
 
 _BY_NAME = {option.name: option for option in OPTIONS}
 
