@@ -58,6 +58,7 @@ class Plan:
     changes: int = 200
     workers: int = 2
     seed: int = 1
+    options: tuple[str, ...] = ()
 
 
 @frozen
@@ -189,7 +190,7 @@ def following(plane: ControlPlane, folder: Path, plan: Plan) -> Iterator[tuple[P
     twistd = str(Path(sys.executable).with_name("twistd"))
     command = (
         twistd, "--nodaemon", "--pidfile=", "fsm-ingress", "--kubeconfig", str(config),
-        "--workers", str(plan.workers), "--http", f"tcp:{http}:interface=127.0.0.1",
+        "--workers", str(plan.workers), *plan.options, "--http", f"tcp:{http}:interface=127.0.0.1",
         "--admin", f"tcp:{admin}:interface=127.0.0.1",
     )  # fmt: skip
     with log_path.open("wb") as log:

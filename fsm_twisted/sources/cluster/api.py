@@ -107,8 +107,13 @@ class Api:
     """
 
     def __init__(
-        self, clock: IReactorTime, keeper: AccessKeeper, agent_for: Callable[[Access], IAgent]
+        self,
+        clock: IReactorTime,
+        keeper: AccessKeeper,
+        agent_for: Callable[[Access], IAgent],
+        close: Callable[[], None] = lambda: None,
     ) -> None:
+        self._close = close
         self._clock = clock
         self._keeper = keeper
         self._agent_for = agent_for
@@ -123,8 +128,9 @@ class Api:
         self._keeper.check()
 
     def stop(self) -> None:
-        """End what the keeper of the credentials has under way."""
+        """End what the keeper of the credentials has under way, and connections that are kept."""
         self._keeper.stop()
+        self._close()
 
     async def list_page(
         self, path: str, *, limit: int, token: str = "", selector: str = ""

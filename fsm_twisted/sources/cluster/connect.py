@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.threads import deferToThreadPool
 
@@ -16,6 +16,9 @@ from fsm_twisted.sources.cluster.source import ClusterOptions, ClusterSource
 from fsm_twisted.sources.cluster.transport import Agents
 from fsm_twisted.sources.contents import Contents
 
+# A handshake costs more than most requests, and the Lease is renewed every few seconds.
+_KEPT_SECONDS: Final = 20
+
 
 def connect(origin: Origin, reactor: Any, environ: Mapping[str, str]) -> Api:
     """Return the API server that the credentials of *origin* lead to; nothing is read yet."""
@@ -24,7 +27,8 @@ def connect(origin: Origin, reactor: Any, environ: Mapping[str, str]) -> Api:
         clock=reactor,
         in_thread=lambda read: deferToThreadPool(reactor, reactor.getThreadPool(), read),
     )
-    return Api(reactor, keeper, Agents(reactor).agent_for)
+    agents = Agents(reactor, _KEPT_SECONDS)
+    return Api(reactor, keeper, agents.agent_for, agents.close)
 
 
 def follow_cluster(

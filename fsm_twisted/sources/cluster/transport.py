@@ -24,7 +24,7 @@ from twisted.internet.ssl import (
     trustRootFromCertificates,
 )
 from twisted.protocols.tls import TLSMemoryBIOProtocol
-from twisted.web.client import URI, Agent
+from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.iweb import IAgent, IAgentEndpointFactory
 from zope.interface import implementer
 
@@ -44,11 +44,29 @@ _Facts = tuple[str, TLSFacts, Proxy | None]
 
 
 class Agents:
-    """Makes the Agent for an `Access`; a new one when what connections depend on has changed."""
+    """
+    Makes the Agent for an `Access`; a new one when what connections depend on has changed.
 
-    def __init__(self, reactor: Any) -> None:
+    Args:
+        reactor: The reactor.
+        kept_seconds: So long a connection is kept for the next request; shorter than the 90 s of
+            the API server, so that it is never the one to end it. Whoever keeps any must `close`.
+    """
+
+    def __init__(self, reactor: Any, kept_seconds: int = 0) -> None:
         self._reactor = reactor
+        self._kept_seconds = kept_seconds
         self._latest: tuple[_Facts, IAgent] | None = None
+        self._pool = self._make_pool()
+
+    def _make_pool(self) -> HTTPConnectionPool:
+        pool = HTTPConnectionPool(self._reactor, persistent=self._kept_seconds > 0)
+        pool.cachedConnectionTimeout = self._kept_seconds
+        return pool
+
+    def close(self) -> None:
+        """End the connections that are kept."""
+        self._pool.closeCachedConnections()
 
     def agent_for(self, access: Access) -> IAgent:
         """
@@ -61,7 +79,9 @@ class Agents:
         if self._latest is None or self._latest[0] != facts:
             creator = _creator(access.base_url, access.tls)
             factory = _Endpoints(self._reactor, creator, access.proxy)
-            agent = Agent.usingEndpointFactory(self._reactor, factory)
+            self.close()
+            self._pool = self._make_pool()
+            agent = Agent.usingEndpointFactory(self._reactor, factory, self._pool)
             self._latest = (facts, agent)
         return self._latest[1]
 
