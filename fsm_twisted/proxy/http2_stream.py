@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fsm_twisted.http1.errors import ResponseError
 from fsm_twisted.http2.codes import ErrorCode
 from fsm_twisted.proxy.http2_answers import (
     fields_of,
@@ -128,15 +129,18 @@ class Http2Stream(Http2Output):
     def answer_head(
         self, head: ResponseHead, payload: bytes, *, ended: bool, trailers: Fields = ()
     ) -> None:
-        """Begin the final answer; a WebSocket that was not accepted must not look accepted."""
+        """
+        Begin the final answer.
+
+        Raises:
+            ResponseError: A WebSocket that was not accepted would look accepted.
+        """
         exchange = self.exchange
         if exchange is None:
             return
         asked = exchange.head
         if asked is not None and asked.upgrade and head.status // 100 == _SUCCESS:
-            exchange.note_failure()
-            exchange.cut("upstream_invalid")
-            return
+            raise ResponseError("success where only 101 says that a WebSocket is accepted")
         extra = own_fields(head, self.plane.date_field, exchange.affinity_field())
         size = size_of(head, extra)
         exchange.head_bytes_out = exchange.bytes_out + size

@@ -51,7 +51,12 @@ class Response:
     def begin(
         self, head: ResponseHead, payload: bytes, *, ended: bool, trailers: Fields = ()
     ) -> None:
-        """Pass on the final head, with what has come of the body; `finish` follows an end."""
+        """
+        Pass on the final head, with what has come of the body; `finish` follows an end.
+
+        Raises:
+            ResponseError: It is no answer to what has been asked.
+        """
         exchange = self._exchange
         exchange.status = head.status
         self._status_class = head.status // 100
