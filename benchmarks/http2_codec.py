@@ -22,9 +22,9 @@ if sys.path and Path(sys.path[0] or ".").resolve() == Path(__file__).resolve().p
 from fsm_twisted.http2.codes import PREFACE
 from fsm_twisted.http2.connection import Connection, Role
 from fsm_twisted.http2.encoder import Encoder
+from fsm_twisted.http2.events import RequestReceived
 from fsm_twisted.http2.frames import write_block, write_settings
 from fsm_twisted.http2.lines import Lines, short_string
-from fsm_twisted.http2.events import RequestReceived
 from fsm_twisted.message.framing import Sized
 from fsm_twisted.message.heads import ResponseHead
 
