@@ -141,6 +141,31 @@ def test_the_address_of_a_service_is_that_of_our_ingresses_until_they_leave_us(
     assert program.ended() == 0
 
 
+def test_whoever_sends_a_request_when_the_address_shows_is_routed(place: Place) -> None:
+    program = place.program("one", "--publish-status-address", "192.0.2.1", "--workers", "2")
+    for number in range(10):
+        place.create(f"web{number}")
+        path = place.path(f"web{number}")
+        until(shows(place, path, {"ip": "192.0.2.1"}), lambda: program.log)
+        answers = {program.ask(f"/web{number}", "http")[0] for _ in range(4)}
+        assert answers == {503}  # routed, and the Service is missing; 404 is no route
+
+
+def test_an_api_server_that_was_killed_gets_the_status_of_what_came_meanwhile(
+    place: Place,
+) -> None:
+    place.create("web")
+    program = place.program("one", "--publish-status-address", "192.0.2.1")
+    until(shows(place, place.path("web"), {"ip": "192.0.2.1"}), lambda: program.log)
+    place.plane.kill()
+    place.plane.compact()
+    place.plane.start_api_server()
+    place.create("late")
+
+    until(shows(place, place.path("late"), {"ip": "192.0.2.1"}), lambda: program.log)
+    assert place.addresses(place.path("web")) == [{"ip": "192.0.2.1"}]
+
+
 def test_what_another_controller_has_written_stays_when_an_ingress_leaves_us(place: Place) -> None:
     place.create("web")
     program = place.program("one", "--publish-status-address", "192.0.2.1")
