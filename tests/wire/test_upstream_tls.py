@@ -148,15 +148,22 @@ def test_a_ca_in_the_secret_switches_tls_on(ground: Ground) -> None:
     assert ground.get(host) == 200
 
 
-@pytest.mark.parametrize("sans", [("x.test", NAME), ("*.internal",), ("SHOP.Internal",)])
+@pytest.mark.parametrize(
+    ("name", "sans"),
+    [
+        (NAME, ("x.test", NAME)),
+        (NAME, ("SHOP.Internal",)),
+        ("a.shop.internal", ("*.shop.internal",)),
+    ],
+)
 def test_a_good_chain_and_name_are_believed_and_the_name_is_sent(
-    ground: Ground, sans: tuple[str, ...]
+    ground: Ground, name: str, sans: tuple[str, ...]
 ) -> None:
     backend = ground.backend(make_pair("leaf", sans, issuer=CA)).answer(OK)
-    (host,) = ground.site(VERIFIED, backend)
+    (host,) = ground.site({**VERIFIED, "upstream-ssl-name": name}, backend)
 
     assert ground.get(host) == 200
-    assert backend.seen == [Seen(NAME, is_resumed=False)]
+    assert backend.seen == [Seen(name, is_resumed=False)]
 
 
 def test_an_intermediate_is_found_in_what_the_endpoint_sends(ground: Ground) -> None:
@@ -208,7 +215,8 @@ EXPIRED = make_pair("leaf", (NAME,), issuer=CA, end=datetime(2025, 1, 1, tzinfo=
         (make_pair("self", (NAME,)), "ca", "it is self-signed"),
         (EXPIRED, "ca", "it has expired"),
         (make_pair("leaf", ("x.internal",), issuer=CA), "ca", f"have the name ({NAME} is wanted)"),
-        (make_pair("leaf", ("*.internal.test",), issuer=CA), "ca", "does not have the name"),
+        (make_pair("leaf", ("*.shop.internal",), issuer=CA), "ca", "does not have the name"),
+        (make_pair("leaf", (NAME, "*.internal"), issuer=CA), "ca", "no usable subjectAltName"),
         (make_pair("leaf", ("127.0.0.1",), issuer=CA), "ca", "does not have the name"),
         (make_pair(NAME, (), issuer=CA), "ca", "no usable subjectAltName"),
     ],
