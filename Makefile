@@ -42,6 +42,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/towncrier build --draft --version 0 >/dev/null
 
 CHARTS := dist/charts
