@@ -17,6 +17,7 @@ import pytest
 from tests.strategies.certificates import Pair, make_pair
 from tests.wire.harness.backend import OK, Backend, Served
 from tests.wire.harness.client import Client, connect
+from tests.wire.harness.http2 import connect_h2
 from tests.wire.harness.message import Ended, Response
 from tests.wire.harness.program import Program, running
 from tests.wire.harness.secure import Manifests, SecureBackend, Seen, ending, server_context
@@ -409,6 +410,19 @@ def test_without_a_name_each_host_has_connections_of_its_own(ground: Ground) -> 
 
     for host in (one, two, one, two, two):
         assert ground.get(host) == 200
+    assert [each.server_name for each in backend.seen] == [one, two]
+
+
+def test_streams_of_one_http2_client_each_get_a_connection_for_their_host(
+    ground: Ground,
+) -> None:
+    backend = ground.backend().answer(OK)
+    one, two = ground.site({"upstream-protocol": "HTTPS"}, backend, hosts=2)
+    client = connect_h2(ground.program.https)
+
+    for host in (one, two, one, two):
+        assert client.ask(host.encode()).status == 200
+    client.close()
     assert [each.server_name for each in backend.seen] == [one, two]
 
 
