@@ -19,6 +19,7 @@ from tests.chart.rendering import (
     FULL,
     NEWEST,
     OLDEST,
+    ROOT,
     Object,
     container,
     nested,
@@ -33,6 +34,7 @@ COMBINATIONS: Mapping[str, Mapping[str, Any]] = {
     "article": ARTICLE,
     "full": FULL,
     "namespaces": nested({"fsm.ingress.watchNamespaces": ["a", "b"]}),
+    "selected": nested({"fsm.ingress.watchNamespaceSelector": "team=web"}),
     "dual-stack": nested({"fsm.ingress.ipFamilies": ["IPv6", "IPv4"]}),
     "https-only": nested({"fsm.ingress.http.enabled": False, "fsm.ingress.tls.enabled": True}),
 }
@@ -200,6 +202,21 @@ def test_nothing_is_written_but_what_is_named_here(values: Mapping[str, Any]) ->
 def test_without_status_events_and_load_balancing_nothing_is_written() -> None:
     off = nested({"fsm.ingress.status": False, "fsm.ingress.events": False})
     assert {verb for _, _, verb in rights(render(off))} == READ
+
+
+def documented() -> set[tuple[str, str, str]]:
+    """The rights that docs/cluster.md tells of."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/cluster.md").read_text(), re.DOTALL)
+    read = [each for block in blocks for each in yaml.safe_load_all(block)]
+    roles = [each for each in read if isinstance(each, dict) and "rules" in each]
+    more = [{"kind": "ClusterRole", "rules": each} for each in read if isinstance(each, list)]
+    return rights([*roles, *more])
+
+
+@combinations
+def test_the_documentation_tells_of_every_right(values: Mapping[str, Any]) -> None:
+    told = {(resource, verb) for _, resource, verb in documented()}
+    assert {(resource, verb) for _, resource, verb in rights(render(values))} <= told
 
 
 def test_nodes_are_read_for_load_balancing_alone() -> None:

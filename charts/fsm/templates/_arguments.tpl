@@ -37,6 +37,9 @@
 {{- range $ingress.watchNamespaces -}}
   {{- $arguments = concat $arguments (list "--watch-namespace" .) -}}
 {{- end -}}
+{{- with $ingress.watchNamespaceSelector -}}
+  {{- $arguments = concat $arguments (list "--watch-namespace-selector" .) -}}
+{{- end -}}
 {{- if $ingress.tls.enabled -}}
   {{- $arguments = concat $arguments (list "--plain-http-on-tls-hosts" $ingress.tls.plainHttp "--https-redirect-port" (printf "%d" (int $ingress.tls.port))) -}}
   {{- if $ingress.tls.defaultSecret -}}

@@ -74,6 +74,9 @@ true
 {{- if le (int $ingress.terminationGracePeriodSeconds) (add (int $ingress.drainDelay) (int $ingress.drainTimeout) | int) -}}
 {{- fail "fsm.ingress.terminationGracePeriodSeconds must be more than drainDelay and drainTimeout together: pods would be killed while they drain" -}}
 {{- end -}}
+{{- if and $ingress.watchNamespaces $ingress.watchNamespaceSelector -}}
+{{- fail "fsm.ingress.watchNamespaces and watchNamespaceSelector: set one of them" -}}
+{{- end -}}
 {{- if and .Values.fsm.serviceLB.enabled (ne $ingress.service.type "LoadBalancer") -}}
 {{- fail "fsm.serviceLB.enabled needs fsm.ingress.service.type=LoadBalancer" -}}
 {{- end -}}
