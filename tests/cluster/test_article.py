@@ -21,6 +21,7 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.cluster.charted import arguments, environment
 from tests.cluster.inside import PodProgram
 from tests.cluster.network import Network
 from tests.cluster.pods import NODE_ADDRESS, PodCluster
@@ -79,30 +80,6 @@ def served(folder: Path, network: Network) -> Iterator[str]:
         thread.join()
 
 
-def arguments_on_the_node(container: Any) -> list[str]:
-    """The container's arguments, its addresses those that the node would map to it."""
-    arguments = [each.replace("$(POD_IP)", NODE_ADDRESS) for each in container["args"]]
-    for port in container["ports"]:
-        if "hostPort" in port:
-            inside = f"tcp:{port['containerPort']}"
-            outside = f"tcp:{port['hostPort']}:interface={NODE_ADDRESS}"
-            arguments = [outside if each == inside else each for each in arguments]
-    return arguments
-
-
-def environment(container: Any, pod: Any) -> dict[str, str]:
-    """The container's environment, as the kubelet makes it."""
-    values = {
-        "status.podIP": NODE_ADDRESS,
-        "metadata.name": pod["metadata"]["name"],
-        "metadata.namespace": pod["metadata"]["namespace"],
-    }
-    return {
-        each["name"]: values[each["valueFrom"]["fieldRef"]["fieldPath"]]
-        for each in container["env"]
-    }
-
-
 @pytest.fixture(scope="module")
 def article(
     pod_cluster: PodCluster, tmp_path_factory: pytest.TempPathFactory
@@ -119,9 +96,9 @@ def article(
     pod_cluster.kubectl("create", "namespace", "httpbin")
     with pod_cluster.in_pod(
         folder,
-        *arguments_on_the_node(container),
+        *arguments(container, NODE_ADDRESS),
         account=("fsm", pod["spec"]["serviceAccountName"]),
-        environment=environment(container, pod),
+        environment=environment(container, pod, NODE_ADDRESS),
     ) as program:
         article = Article(pod_cluster, program, folder)
         article.apply("httpbin.yaml")
