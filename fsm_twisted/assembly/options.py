@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from fsm_twisted.compiler.certificates import (
 from fsm_twisted.control.access_log import AccessLog, LineWriter
 from fsm_twisted.http1.grammar import HeadLimits
 from fsm_twisted.observe.access_lines import make_lines
+from fsm_twisted.observe.exposition import series
+from fsm_twisted.observe.report import Number
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.settings import Settings
 from fsm_twisted.snapshot.model import CertificateEntry
@@ -93,6 +96,16 @@ def default_certificate(settings: Settings) -> CertificateEntry:
         msg = f"--default-tls-cert, --default-tls-key: {parsed.what}"
         raise StartError(msg)
     return parsed.entry
+
+
+def default_expiry(default: CertificateEntry) -> Mapping[str, Number]:
+    """Return until when the certificate for unknown server names is valid, as a series."""
+    parsed = parse_certificate({"tls.crt": default.chain_pem, "tls.key": default.key_pem})
+    if isinstance(parsed, CertificateFault):
+        return {}
+    # No Secret has such a name.
+    labels = {"namespace": "", "secret_name": "default certificate"}
+    return {series("certificate_expiry_seconds", **labels): int(parsed.not_after.timestamp())}
 
 
 def _read(option: str, path: str) -> bytes:

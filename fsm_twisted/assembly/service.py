@@ -24,7 +24,12 @@ from fsm_twisted.admin.metrics import Metrics
 from fsm_twisted.assembly.duties import Duties, Duty
 from fsm_twisted.assembly.ending import Ending
 from fsm_twisted.assembly.errors import StartError, UsageError
-from fsm_twisted.assembly.options import access_log, default_certificate, proxy_options
+from fsm_twisted.assembly.options import (
+    access_log,
+    default_certificate,
+    default_expiry,
+    proxy_options,
+)
 from fsm_twisted.assembly.publishing import Publishing, pod_name
 from fsm_twisted.assembly.serving import Serving
 from fsm_twisted.compiler.options import CompilerOptions
@@ -141,6 +146,8 @@ class IngressService(MultiService):
             self._admin = bind(settings.admin)
             if settings.https:
                 self._default_certificate = default_certificate(settings)
+                expiry = default_expiry(self._default_certificate)
+                self._counting.append(lambda: expiry)
         except (BindError, StartError) as error:
             self._give_up(str(error))
         super().privilegedStartService()

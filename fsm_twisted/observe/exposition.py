@@ -139,6 +139,14 @@ FAMILIES: Final = tuple(
             (),
             "Longest time that workers were more than one configuration apart, since the start.",
         ),
+        (
+            "worker_cpu_seconds_total",
+            "counter",
+            ("worker",),
+            "Processor time of a worker; begins at zero again when it is replaced.",
+        ),
+        ("worker_resident_bytes", "gauge", ("worker",), "Resident memory of a worker."),
+        ("worker_open_fds", "gauge", ("worker",), "Open file descriptors of a worker."),
         ("series_dropped", "gauge", (), "Series left out because there are too many."),
         ("build_info", "gauge", ("version",), "Version, always 1."),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from fsm_twisted.observe.exposition import series
 from fsm_twisted.observe.report import Number, Report, UpstreamKey
 from fsm_twisted.proxy.telemetry import label_of
 from fsm_twisted.snapshot.model import Snapshot
@@ -20,6 +21,7 @@ from fsm_twisted.workers.post import Encoder, Patience, Post, Receivers
 from fsm_twisted.workers.road import Front
 from fsm_twisted.workers.spawn import NurseryProcess
 from fsm_twisted.workers.spread import Spread
+from fsm_twisted.workers.usage import usage_of
 
 _log = Logger()
 
@@ -142,11 +144,19 @@ class Fleet:
     def series(self) -> Mapping[str, Number]:
         """Return what is known of the workers, by series."""
         self._spread.tell(self._generations(), time.monotonic())
-        return {
+        found: dict[str, Number] = {
             "workers": self.serving,
             "workers_wanted": len(self._posts),
             "workers_apart_longest_seconds": self._spread.longest_seconds,
         }
+        for post in self._posts:
+            usage = usage_of(post.pid) if post.pid else None
+            if usage is not None:
+                worker = str(post.number)
+                found[series("worker_cpu_seconds_total", worker=worker)] = usage.cpu_seconds
+                found[series("worker_resident_bytes", worker=worker)] = usage.resident_bytes
+                found[series("worker_open_fds", worker=worker)] = usage.open_fds
+        return found
 
     def _labels(self) -> set[UpstreamKey]:
         return {label_of(key) for key in self._newest.upstreams} if self._newest else set()

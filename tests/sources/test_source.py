@@ -515,8 +515,7 @@ class RealReactorTests(TestCase):
     def test_a_change_arrives_through_the_running_reactor(self) -> Deferred[None]:
         from twisted.internet import reactor
 
-        folder = Path(self.mktemp())
-        folder.mkdir(parents=True)
+        folder = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, folder)
         arrived: Deferred[None] = Deferred()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import attrs
 
@@ -13,6 +14,8 @@ from fsm_twisted.sources.manifests.documents import FileFault
 
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _SHOWN_LIMIT: Final = 4096
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -78,7 +81,7 @@ def signature_of(path: str) -> Signature | None:
         FileFault: It cannot be looked at, or is no file (a pipe would hold us up).
     """
     try:
-        found = os.stat(path)
+        found = _through_links(os.stat, path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -86,6 +89,28 @@ def signature_of(path: str) -> Signature | None:
     if stat.S_ISDIR(found.st_mode):
         return None
     return _signature(found)
+
+
+def _through_links(call: Callable[[str], T], path: str) -> T:
+    """
+    Call something that follows links; once more when it has found nothing behind one.
+
+    A mounted ConfigMap is renewed by the swap of a link on the way, and then the old folder goes:
+    whoever has come half of the way meanwhile finds nothing there.
+
+    Raises:
+        FileNotFoundError: There is nothing, not even at the second look.
+    """
+    try:
+        return call(path)
+    except FileNotFoundError:
+        if not os.path.islink(path):
+            raise
+    return call(path)
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def read_file(path: str, limit_bytes: int) -> tuple[bytes, Signature] | None:
@@ -99,7 +124,7 @@ def read_file(path: str, limit_bytes: int) -> tuple[bytes, Signature] | None:
     """
     try:
         # Without waiting: the path may have become a pipe since it was looked at.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = _through_links(_open, path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
