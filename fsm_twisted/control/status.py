@@ -33,8 +33,11 @@ RULE: Final = '{apiGroups: ["networking.k8s.io"], resources: ["ingresses/status"
 # An Ingress that has just left us may be on its way back, its new version not compiled yet.
 _FAREWELL_SECONDS: Final = 1.0
 _LONGEST_QUARREL_SECONDS: Final = 300.0
+_LONGEST_SHUT_SECONDS: Final = 60.0
 _FIRST_SERVER_ERROR: Final = 500
 _TOO_MANY: Final = 429
+_PASSING: Final = "passing"
+_FORBIDDEN: Final = "forbidden"
 
 
 @attrs.frozen
@@ -51,6 +54,17 @@ class Quarrel:
 
     times: int = 0
     seconds: float = 1.0
+
+
+@attrs.frozen
+class Shut:
+    """A namespace where we may not write: how often we were told, and when to ask again."""
+
+    times: int
+    until: float
+
+
+_OPEN: Final = Shut(0, 0.0)
 
 
 class StatusWriter:
@@ -79,6 +93,7 @@ class StatusWriter:
     ) -> None:
         self._api = api
         self._manager = manager
+        self._clock = clock
         self._is_leader = is_leader
         self._queue = WriteQueue(clock, self._act)
         self._backoff = Backoff(draw)
@@ -90,7 +105,8 @@ class StatusWriter:
         self._ours: dict[ObjectRef, str] = {}
         self._written: dict[ObjectRef, Change] = {}
         self._quarrels: dict[ObjectRef, Quarrel] = {}
-        self._complaint = ""
+        self._complaints: set[str] = set()
+        self._shut_namespaces: dict[str, Shut] = {}
         self.counts: Counter[str] = Counter(ok=0, failed=0)
 
     @property
@@ -105,6 +121,7 @@ class StatusWriter:
         self._queue.clear()
         self._written.clear()
         self._quarrels.clear()
+        self._shut_namespaces.clear()
         if is_leader:
             self._check_all()
 
@@ -189,6 +206,10 @@ class StatusWriter:
         change = self._change(ref)
         if change is None:
             return None
+        shut = self._shut_namespaces.get(ref.namespace, _OPEN)
+        if (wait := shut.until - self._clock.seconds()) > 0:
+            self._queue.add_later(ref, wait)
+            return None
         if self._written.get(ref) == change:
             self._note_quarrel(ref)
         return Deferred.fromCoroutine(self._write(ref, change))
@@ -204,7 +225,7 @@ class StatusWriter:
             self._failed(ref, failure)
             return
         self.counts["ok"] += 1
-        self._mended()
+        self._mended(ref)
         self._written[ref] = change
         if ref in self._seen:
             self._seen[ref] = decode_status(answer)
@@ -234,27 +255,37 @@ class StatusWriter:
         if isinstance(failure, NotFound) or status == CONFLICT:
             return  # it is gone or another one; the watch tells
         if isinstance(failure, Forbidden):
-            self._queue.pause(self._backoff.next_seconds())
-            self._complain(f"we may not write it: {failure}; add the rule {RULE}")
+            self._shut_out(ref.namespace, failure)
         elif not status or status == _TOO_MANY or status >= _FIRST_SERVER_ERROR:
             asked = failure.retry_seconds if isinstance(failure, ApiError) else None
             self._queue.pause(self._backoff.next_seconds() + (asked or 0.0))
-            self._complain(f"{failure}; it is tried again")
+            self._complain(_PASSING, f"{failure}; it is tried again")
         else:
-            self._complain(f"{ref}: {failure}; it is tried again in 5 minutes")
+            self._complain(f"refused {status}", f"{ref}: {failure}; tried again in 5 minutes")
             self._queue.add_later(ref, _LONGEST_QUARREL_SECONDS)
             return
         self._queue.add(ref)
 
-    def _complain(self, text: str) -> None:
-        if text != self._complaint:
-            self._complaint = text
+    def _shut_out(self, namespace: str, failure: Forbidden) -> None:
+        """Ask in this namespace again in a while, with one Ingress for all that wait."""
+        now = self._clock.seconds()
+        shut = self._shut_namespaces.get(namespace, _OPEN)
+        if now >= shut.until:
+            seconds = min(2.0**shut.times, _LONGEST_SHUT_SECONDS)
+            self._shut_namespaces[namespace] = Shut(shut.times + 1, now + seconds)
+        self._complain(_FORBIDDEN, f"we may not write it: {failure}; add the rule {RULE}")
+
+    def _complain(self, about: str, text: str) -> None:
+        if about not in self._complaints:
+            self._complaints.add(about)
             _log.warn("status of Ingresses: {what}", what=text)
 
-    def _mended(self) -> None:
+    def _mended(self, ref: ObjectRef) -> None:
         self._backoff.reset()
-        if self._complaint:
-            self._complaint = ""
+        self._shut_namespaces.pop(ref.namespace, None)
+        ended = {_PASSING} if self._shut_namespaces else {_PASSING, _FORBIDDEN}
+        if ended & self._complaints:
+            self._complaints -= ended
             _log.info("status of Ingresses: it can be written again")
 
 

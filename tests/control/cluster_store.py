@@ -130,5 +130,5 @@ class Store:
         return self.objects[path]
 
 
-def forbidden() -> Forbidden:
-    return Forbidden(403, "no right")
+def forbidden(why: str = "no right") -> Forbidden:
+    return Forbidden(403, why)

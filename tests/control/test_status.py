@@ -22,8 +22,8 @@ TWO = (Address(hostname="lb.example"), Address(ip="192.0.2.2"))
 MANAGER = "fsm-ingress"
 
 
-def path_of(name: str) -> str:
-    return f"/apis/networking.k8s.io/v1/namespaces/default/ingresses/{name}"
+def path_of(name: str, namespace: str = "default") -> str:
+    return f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/{name}"
 
 
 class World:
@@ -44,29 +44,35 @@ class World:
 
     def changed(self, path: str) -> None:
         item = self.store.objects[path]
-        ref = ObjectRef("Ingress", "default", item["metadata"]["name"])
+        metadata = item["metadata"]
+        ref = ObjectRef("Ingress", metadata["namespace"], metadata["name"])
         self.writer.see(ref, decode_status(item))
 
-    def create(self, *names: str, uid: str = "1") -> None:
+    def create(self, *names: str, uid: str = "1", namespace: str = "default") -> None:
         for name in names:
-            metadata = {"name": name, "namespace": "default", "uid": f"{name}-{uid}"}
-            self.store.put(path_of(name), {"metadata": metadata})
+            metadata = {"name": name, "namespace": namespace, "uid": f"{name}-{uid}"}
+            self.store.put(path_of(name, namespace), {"metadata": metadata})
 
     def delete(self, name: str) -> None:
         del self.store.objects[path_of(name)]
         self.writer.see(ObjectRef("Ingress", "default", name), None)
 
-    def serve(self, *names: str, uid: str = "1", hidden: str = "") -> None:
+    def serve(self, *names: str, uid: str = "1", hidden: str = "", shut: str = "") -> None:
         """Have every worker serve these Ingresses, and know all but one that is hidden."""
-        ours = tuple(Ingress(Metadata(name, "default", uid=f"{name}-{uid}")) for name in names)
-        known = (each["metadata"] for each in self.store.objects.values())
-        others = tuple(
-            Ingress(Metadata(each["name"], "default", uid=each["uid"]))
-            for each in known
-            if each["name"] not in {*names, hidden}
+        served = {(name, "default") for name in names} | {(shut, "shut")}
+        everything = [
+            Ingress(Metadata(each["name"], each["namespace"], uid=each["uid"]))
+            for each in (item["metadata"] for item in self.store.objects.values())
+            if each["name"] != hidden
+        ]
+        ours = tuple(
+            each
+            for each in everything
+            if (each.metadata.name, each.metadata.namespace) in served
+            and each.metadata.uid.endswith(f"-{uid}")
         )
         compiled = Compiled(EMPTY, (), (), ours)
-        self.writer.serve(Outcome(Contents(ours + others), compiled, (), EMPTY))
+        self.writer.serve(Outcome(Contents(tuple(everything)), compiled, (), EMPTY))
 
     def run(self, seconds: float = 0.0, step: float = 0.01) -> None:
         self.clock.advance(0)
@@ -324,24 +330,49 @@ def test_what_passes_is_tried_again_and_told_once(failure: ApiFailure) -> None:
     assert log.text.count("it can be written again") == 1
 
 
-def test_without_the_right_it_is_told_once_with_the_rule() -> None:
+def test_without_the_right_it_is_told_once_with_the_rule_and_asked_rarely() -> None:
     world = world_with()
-    world.store.fault = lambda _: forbidden()
+    world.store.fault = lambda asked: forbidden(f"may not {asked.path}")
+    many = [f"n{number}" for number in range(50)]
     with logged() as log:
-        world.create("a", "b")
-        world.serve("a", "b")
-        world.run(100, 0.1)
+        world.create(*many)
+        world.serve(*many)
+        world.run(300, 0.1)
 
     assert log.text.count(RULE) == 1
-    assert len(world.store.asked) <= 20
+    assert len(world.store.asked) < 400
+    assert sum(each.at > 120 for each in world.store.asked) <= 4 * 20
+    world.store.fault = lambda _: None
+    with logged() as log:
+        world.run(61, 0.1)
+    assert all(world.addresses(each) == ONE for each in many)
+    assert log.text.count("it can be written again") == 1
+
+
+def test_a_namespace_without_the_right_hinders_no_other() -> None:
+    world = world_with()
+    world.store.fault = lambda asked: forbidden("no") if "/shut/" in asked.path else None
+    with logged() as log:
+        world.create("a", namespace="shut")
+        world.create("b", "c")
+        world.serve("b", "c", shut="a")
+        world.run(0.1)
+        world.serve("b", shut="a")
+        world.run(60, 0.1)
+
+    assert world.addresses("b") == ONE
+    assert world.addresses("c") == ()
+    assert log.text.count("we may not write") == 1
+    assert "written again" not in log.text
+    assert len([each for each in world.store.asked if "/shut/" in each.path]) < 8
 
 
 def test_an_ingress_that_is_gone_is_left_alone() -> None:
     world = World()
     world.create("web")
+    world.serve("web")
     del world.store.objects[path_of("web")]
     world.writer.publish(ONE)
-    world.serve("web")
     world.run(60, 0.1)
 
     assert len(world.store.asked) == 1
