@@ -16,14 +16,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 
 from fsm_twisted.compiler.findings import Finding
+from fsm_twisted.control.acceptance import Acceptance, faulty
 from fsm_twisted.control.controller import Outcome
 from fsm_twisted.control.event_queue import EventQueue
-from fsm_twisted.control.notes import (
-    Note,
-    accepted,
-    finding_notes,
-    synced_note,
-)
+from fsm_twisted.control.notes import FindingNotes, Note, synced_note
 from fsm_twisted.objects.model import Ingress, ObjectRef, ref_of
 from fsm_twisted.observe.report import Number
 
@@ -60,9 +56,9 @@ class Events:
         self._is_leader = is_leader
         self._findings: tuple[Finding, ...] = ()
         self._ours: tuple[Ingress, ...] = ()
-        self._standing: dict[str, Note] = {}
-        # By identity: thousands of them, of which one has changed, are compared in no time.
-        self._accepted: dict[int, Ingress] = {}
+        self._notes = FindingNotes(annotation_prefix)
+        self._standing: Mapping[str, Note] = {}
+        self._acceptance = Acceptance()
         self._told: dict[ObjectRef, str] = {}
         self._waiting: set[Deferred[None]] = set()
         self._handovers: set[IDelayedCall] = set()
@@ -90,18 +86,19 @@ class Events:
 
     def observe(self, outcome: Outcome) -> None:
         """Learn what a compilation came to."""
-        findings, ours = outcome.findings, outcome.compiled.ours
-        is_same = findings is self._findings
-        if is_same and ours is self._ours:
+        ours = outcome.compiled.ours
+        if outcome.findings == self._findings and ours == self._ours:
             return
-        self._findings, self._ours = findings, ours
-        # One of a Service or Secret is told on those who use it, who may be others now.
-        if not is_same or any(each.object.kind != Ingress.__name__ for each in findings):
-            notes = finding_notes(findings, outcome.contents, outcome.compiled, self._prefix)
-            self._tell_findings({each.name: each for each in notes})
-        self._tell_served(outcome)
+        inventory = outcome.contents.inventory
+        self._tell_findings(self._notes.of(outcome.findings, inventory, ours))
+        due, lost = self._acceptance.take(ours, faulty(outcome.findings))
+        self._findings, self._ours = outcome.findings, ours
+        for ref in lost & self._told.keys():
+            del self._told[ref]
+        if due:
+            self._tell_when_served(due, outcome.snapshot.generation)
 
-    def _tell_findings(self, standing: dict[str, Note]) -> None:
+    def _tell_findings(self, standing: Mapping[str, Note]) -> None:
         before, self._standing = self._standing, standing
         for name in before.keys() - standing.keys():
             self._queue.withdraw(name)
@@ -115,16 +112,8 @@ class Events:
 
     # Synced
 
-    def _tell_served(self, outcome: Outcome) -> None:
-        before, found = self._accepted, tuple(accepted(outcome.compiled, outcome.findings))
-        self._accepted = dict(zip(map(id, found), found, strict=True))
-        due = [self._accepted[each] for each in self._accepted.keys() - before.keys()]
-        gone = {ref_of(before[each]) for each in before.keys() - self._accepted.keys()}
-        for ref in gone - {ref_of(each) for each in due}:
-            self._told.pop(ref, None)
-        if not due:
-            return
-        served = self._when_served(outcome.snapshot.generation)
+    def _tell_when_served(self, due: list[Ingress], generation: int) -> None:
+        served = self._when_served(generation)
         self._waiting.add(served)
         served.addCallback(lambda _: self._served(due))
         served.addErrback(lambda failure: failure.trap(CancelledError) and None)
@@ -136,7 +125,7 @@ class Events:
         for each in ingresses:
             ref = ref_of(each)
             note = synced_note(each, self._prefix)
-            if id(each) in self._accepted and self._told.get(ref) != note.name:
+            if self._acceptance.is_current(each) and self._told.get(ref) != note.name:
                 self._told[ref] = note.name
                 self._queue.put(note)
                 names.append(note.name)

@@ -10,24 +10,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Final
 
 import attrs
 
-from fsm_twisted.compiler.compile import Compiled
 from fsm_twisted.compiler.findings import Finding
+from fsm_twisted.objects.inventory import Inventory
 from fsm_twisted.objects.model import (
     NO_STRINGS,
-    EndpointSlice,
     Ingress,
     KubernetesObject,
     ObjectRef,
     ServiceBackend,
     ref_of,
 )
-from fsm_twisted.snapshot.reasons import SYNCED, Severity
+from fsm_twisted.snapshot.reasons import SYNCED
 from fsm_twisted.sources.cluster.secrets import referenced_secrets
-from fsm_twisted.sources.contents import Contents
 
 NOTE_LIMIT_BYTES: Final = 1024
 """Longest ``note`` that the API server takes (events.k8s.io/v1)."""
@@ -88,7 +87,7 @@ class Note:
         """Return where the Event lives: with its object, in ``default`` for one of the cluster."""
         return self.about.namespace or "default"
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Return the name of the Event, the same for the same note about the same object."""
         said = (str(self.about), self.uid, self.reason, self.digest, self.text)
@@ -133,22 +132,42 @@ def cut_note(text: str) -> str:
     return data[: NOTE_LIMIT_BYTES - len(mark.encode())].decode(errors="ignore") + mark
 
 
-def finding_notes(
-    findings: Iterable[Finding], contents: Contents, compiled: Compiled, annotation_prefix: str
-) -> tuple[Note, ...]:
+class FindingNotes:
     """
-    Tell findings where people look: on the Ingress that they concern.
+    Tells findings where people look: on the Ingress that they concern.
 
     One of a Service, slice or Secret is told on each of our Ingresses that use it; one of a whole
     kind, or of a file, is none of an object and is not told here.
+
+    Args:
+        annotation_prefix: Of annotations that are ours.
     """
-    users = _Users(contents, compiled.ours, annotation_prefix)
-    found: dict[str, Note] = {}
-    for finding in findings:
-        for about in users.concerned(finding.object):
-            note = _finding_note(finding, about, users.find(about))
-            found.setdefault(note.name, note)
-    return tuple(found.values())
+
+    def __init__(self, annotation_prefix: str) -> None:
+        self._prefix = annotation_prefix
+        self._made: Mapping[tuple[Finding, ObjectRef], tuple[KubernetesObject | None, Note]] = {}
+
+    def of(
+        self, findings: Iterable[Finding], inventory: Inventory, ours: tuple[Ingress, ...]
+    ) -> Mapping[str, Note]:
+        """Return the notes by name; of a finding that stands, the one made before."""
+        users = _Users(inventory, ours, self._prefix)
+        made: dict[tuple[Finding, ObjectRef], tuple[KubernetesObject | None, Note]] = {}
+        for finding in findings:
+            for about in users.concerned(finding.object):
+                value = _value_of(about, inventory)
+                before = self._made.get((finding, about))
+                if before is None or before[0] is not value:
+                    before = (value, _finding_note(finding, about, value))
+                made[finding, about] = before
+        self._made = made
+        return {note.name: note for _, note in made.values()}
+
+
+def _value_of(about: ObjectRef, inventory: Inventory) -> KubernetesObject | None:
+    if about.kind == "IngressClass":
+        return inventory.classes.get(about.name)
+    return inventory.ingresses.get((about.namespace, about.name))
 
 
 def _finding_note(finding: Finding, about: ObjectRef, value: KubernetesObject | None) -> Note:
@@ -189,36 +208,16 @@ def synced_note(ingress: Ingress, annotation_prefix: str) -> Note:
     )
 
 
-def accepted(compiled: Compiled, findings: Iterable[Finding]) -> Iterator[Ingress]:
-    """Yield our Ingresses of which nothing that they ask for is left out."""
-    faulty = {
-        (each.object.namespace, each.object.name)
-        for each in findings
-        if each.reason.severity is Severity.ERROR and each.object.kind == Ingress.__name__
-    }
-    if not faulty:
-        return iter(compiled.ours)
-    return (
-        each
-        for each in compiled.ours
-        if (each.metadata.namespace, each.metadata.name) not in faulty
-    )
-
-
 class _Users:
     """Who uses what; found out when it is asked for, as faults of used objects are rare."""
 
     def __init__(
-        self, contents: Contents, ours: tuple[Ingress, ...], annotation_prefix: str
+        self, inventory: Inventory, ours: tuple[Ingress, ...], annotation_prefix: str
     ) -> None:
-        self._contents = contents
+        self._inventory = inventory
         self._ours = ours
         self._prefix = annotation_prefix
         self._found: dict[ObjectRef, list[ObjectRef]] | None = None
-
-    def find(self, ref: ObjectRef) -> KubernetesObject | None:
-        """Return the object itself."""
-        return self._contents.inventory.find(ref)
 
     def concerned(self, about: ObjectRef) -> Iterable[ObjectRef]:
         """Return the objects on which a finding about *about* is told."""
@@ -226,9 +225,9 @@ class _Users:
             return () if about.name == "*" else (about,)
         if self._found is None:
             self._found = self._all()
-        value = self.find(about)
-        if isinstance(value, EndpointSlice):
-            about = ObjectRef("Service", about.namespace, value.service)
+        if about.kind == "EndpointSlice":
+            value = self._inventory.slices.get((about.namespace, about.name))
+            about = ObjectRef("Service", about.namespace, value.service if value else "")
         return self._found.get(about, ())
 
     def _all(self) -> dict[ObjectRef, list[ObjectRef]]:

@@ -8,17 +8,17 @@ import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsm_twisted.compiler.compile import Compiled
 from fsm_twisted.compiler.findings import Finding
 from fsm_twisted.control.event_limits import OBJECT_BURST, OBJECT_SECONDS, Bucket, ObjectLimits
 from fsm_twisted.control.notes import (
     NOTE_LIMIT_BYTES,
     Author,
+    FindingNotes,
     Note,
     cut_note,
-    finding_notes,
     synced_note,
 )
+from fsm_twisted.objects.inventory import Inventory
 from fsm_twisted.objects.model import (
     EndpointSlice,
     Ingress,
@@ -28,9 +28,7 @@ from fsm_twisted.objects.model import (
     Service,
     ServiceBackend,
 )
-from fsm_twisted.snapshot.model import EMPTY
 from fsm_twisted.snapshot.reasons import FINDINGS
-from fsm_twisted.sources.contents import Contents
 
 PREFIX = "pipy.ingress.kubernetes.io/"
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
@@ -44,9 +42,8 @@ WEB = Ingress(
 def notes(about: ObjectRef, code: str = "object_invalid") -> tuple[Note, ...]:
     finding = Finding(about, FINDINGS[code], "what", "instead", "how")
     cart = EndpointSlice(Metadata("cart-1", "shop"), "cart")
-    contents = Contents((WEB, Service(Metadata("cart", "shop")), cart))
-    compiled = Compiled(EMPTY, (finding,), (), (WEB,))
-    return finding_notes((finding,), contents, compiled, PREFIX)
+    inventory = Inventory.of((WEB, Service(Metadata("cart", "shop")), cart))
+    return tuple(FindingNotes(PREFIX).of((finding,), inventory, (WEB,)).values())
 
 
 def test_a_finding_of_an_ingress_is_told_on_it() -> None:
@@ -146,3 +143,15 @@ def test_a_bucket_never_gives_more_than_its_burst_and_its_rate(pauses: list[floa
         given_out += bucket.take(now)
 
     assert given_out <= 5 + now / 10.0 + 1e-6
+
+
+def test_a_recreated_object_gets_notes_of_its_own() -> None:
+    finding = Finding(ObjectRef("Ingress", "shop", "web"), FINDINGS["path_invalid"], "a", "b", "c")
+    made = FindingNotes(PREFIX)
+    other = attrs.evolve(WEB, metadata=attrs.evolve(WEB.metadata, uid="u2"))
+    before, same, after = (
+        made.of((finding,), Inventory.of((each,)), (each,)) for each in (WEB, WEB, other)
+    )
+
+    assert before == same
+    assert before.keys() != after.keys()
