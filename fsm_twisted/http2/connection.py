@@ -101,6 +101,25 @@ class Connection:
         """
         self._outgoing.send_response(stream, head, extra, end=end)
 
+    def send_whole(self, stream: int, status: int, fields: Fields, body: bytes) -> bool:
+        """
+        Answer a request at once (servers): head, Content-Length and body.
+
+        Args:
+            stream: As in the event.
+            status: From 200, of an answer that has a body, were it empty.
+            fields: As those of a head for `send_response`.
+            body: All of it.
+
+        Returns:
+            False when the windows do not let all of it through, or the stream is gone: then
+            nothing has happened.
+
+        Raises:
+            ValueError: Something would not read back the same: a fault of ours.
+        """
+        return self._outgoing.send_whole(stream, status, fields, body)
+
     def send_request(
         self,
         head: RequestHead,

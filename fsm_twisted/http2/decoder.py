@@ -6,6 +6,7 @@ What a field means is judged once, when it enters the table, and not each time i
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import attrs
@@ -19,12 +20,24 @@ Entry = tuple[Field, int, int]
 """A field, its size (RFC 7541 section 4.1), and its kind."""
 
 _SEVEN_BITS: Final = 0x7F
+_NO_INDEX: Final = 0x80
+_LONG_INDEX: Final = 0xFF
+_NOTHING: Final[list[Field]] = []
+# Short references, one after the other: most of what comes once some requests have come.
+_REFERENCES: Final = re.compile(rb"[\x80-\xfe]++")
+_UPDATE: Final = re.compile(rb"[\x20-\x3f]")
+_REMEMBERED_RUNS: Final = 64
+_LONGEST_RUN: Final = 64
 _INTEGER_BITS: Final = 28  # as many continuation bits as are read: sizes stay below 2**29
 _MOST_UPDATES: Final = 2  # at the beginning of a block (section 4.2)
 
 
 class HpackError(ValueError):
     """A block that cannot be decoded; the connection cannot go on without its table."""
+
+
+Run = tuple[list[Field], list[tuple[int, Field]], int, bool]
+"""What a run of references stands for: as in `FieldList`, with the sum of the sizes."""
 
 
 @attrs.define
@@ -60,6 +73,7 @@ class Decoder:
         "_kinds",
         "_list_bytes",
         "_must_shrink",
+        "_runs",
         "_size",
         "_table",
     )
@@ -71,6 +85,7 @@ class Decoder:
         self._allowed = DEFAULT_TABLE_BYTES
         self._capacity = DEFAULT_TABLE_BYTES
         self._must_shrink = False
+        self._runs: dict[bytes, Run] = {}  # as long as the table stays as it is
         self._size = 0  # of the dynamic part of the table, whose newest entry comes first
         self._table: list[Entry] = [((b"", b""), 0, 0), *kinds.static]
 
@@ -98,35 +113,69 @@ class Decoder:
     def _decode(self, block: bytes) -> FieldList | None:
         at = self._resize(block)
         end = len(block)
-        table = self._table
+        runs = self._runs
         fields: list[Field] = []
         marked: list[tuple[int, Field]] = []
         room = self._list_bytes
         is_mixed = False
         while at < end:
-            byte = block[at]
-            at += 1
-            if byte > _SEVEN_BITS:
-                index = byte & _SEVEN_BITS
-                if index == _SEVEN_BITS:
-                    index, at = _integer(block, at, _SEVEN_BITS)
-                elif not index:
-                    raise HpackError("index 0")
-                field, size, kind = table[index]
+            references = _REFERENCES.match(block, at)
+            if references is not None:
+                at = references.end()
+                run = references[0]
+                ordinary, special, size, mixed = runs.get(run) or self._run(run)
+                room -= size
+                if room < 0:
+                    continue
             else:
-                (field, size, kind), at = self._literal(block, at, byte)
-            room -= size
-            if room < 0:
-                continue
+                (field, size, kind), at = self._single(block, at)
+                room -= size
+                if room < 0:
+                    continue
+                if not kind:
+                    fields.append(field)
+                    continue
+                ordinary, special, mixed = _NOTHING, [(kind, field)], False
+            if special:
+                if special[0][0] < 0 and (fields or (marked and marked[-1][0] > 0)):
+                    is_mixed = True
+                marked += special
+            fields += ordinary
+            if mixed:
+                is_mixed = True
+        if room < 0 or len(fields) + len(marked) > self._fields:
+            return None
+        return FieldList(fields, marked, is_mixed)
+
+    def _run(self, run: bytes) -> Run:
+        """Look up a run of references, and remember it if it is short."""
+        fields: list[Field] = []
+        marked: list[tuple[int, Field]] = []
+        total = 0
+        is_mixed = False
+        for byte in run:
+            if byte == _NO_INDEX:
+                raise HpackError("index 0")
+            field, size, kind = self._table[byte & _SEVEN_BITS]
+            total += size
             if not kind:
                 fields.append(field)
             else:
                 if kind < 0 and (fields or (marked and marked[-1][0] > 0)):
                     is_mixed = True
                 marked.append((kind, field))
-        if room < 0 or len(fields) + len(marked) > self._fields:
-            return None
-        return FieldList(fields, marked, is_mixed)
+        found = fields, marked, total, is_mixed
+        if len(run) <= _LONGEST_RUN and len(self._runs) < _REMEMBERED_RUNS:
+            self._runs[run] = found
+        return found
+
+    def _single(self, block: bytes, at: int) -> tuple[Entry, int]:
+        """Read a field that is no short reference."""
+        byte = block[at]
+        if byte == _LONG_INDEX:
+            index, at = _integer(block, at + 1, _SEVEN_BITS)
+            return self._table[index], at
+        return self._literal(block, at + 1, byte)
 
     def _literal(self, block: bytes, at: int, byte: int) -> tuple[Entry, int]:
         """Read a literal field, whose first *byte* is before *at*, and keep it if it says so."""
@@ -154,6 +203,7 @@ class Decoder:
     def _keep(self, entry: Entry) -> None:
         table = self._table
         self._size += entry[1]
+        self._runs.clear()
         table.insert(FIRST_DYNAMIC, entry)
         if self._size > self._capacity:
             self._evict()
@@ -166,9 +216,11 @@ class Decoder:
 
     def _resize(self, block: bytes) -> int:
         """Follow the size updates at the beginning of *block*; return where the fields begin."""
+        if not self._must_shrink and _UPDATE.match(block) is None:
+            return 0
         at = 0
         for _ in range(_MOST_UPDATES):
-            if at >= len(block) or block[at] & 0xE0 != 0x20:  # noqa: PLR2004 - 001xxxxx
+            if _UPDATE.match(block, at) is None:
                 break
             size = block[at] & 0x1F
             at += 1
@@ -178,6 +230,7 @@ class Decoder:
                 raise HpackError("a table size update over what the settings allow")
             self._capacity = size
             self._must_shrink = False
+            self._runs.clear()
             self._evict()
         if self._must_shrink:
             raise HpackError("no table size update after the settings made the table smaller")
@@ -206,7 +259,11 @@ def _string(block: bytes, at: int) -> tuple[bytes, int]:
         raise HpackError("a string longer than its block")
     if byte <= _SEVEN_BITS:  # not Huffman-coded
         return block[at:end], end
+    return _decode_huffman(block[at:end]), end
+
+
+def _decode_huffman(coded: bytes) -> bytes:
     try:
-        return huffman.decode(block[at:end]), end
+        return huffman.decode(coded)
     except huffman.HuffmanError as fault:
         raise HpackError(str(fault)) from None

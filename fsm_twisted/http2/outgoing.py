@@ -12,6 +12,7 @@ from fsm_twisted.http2.outgoing_heads import (
     request_block,
     response_block,
     trailer_block,
+    whole_block,
 )
 from fsm_twisted.http2.streams import Stream
 from fsm_twisted.message.fields import Fields
@@ -44,6 +45,27 @@ class Outgoing:
         core.out += write_block(number, block, core.peer_frame_bytes, end=end)
         if end:
             core.finish_local(stream)
+
+    def send_whole(self, number: int, status: int, fields: Fields, body: bytes) -> bool:
+        """See `Connection.send_whole`."""
+        core = self._core
+        stream = core.streams.get(number)
+        size = len(body)
+        if (
+            stream is None
+            or not stream.local_open
+            or stream.head_sent
+            or size > stream.send_window
+            or size > core.send_window
+        ):
+            return False
+        block = whole_block(core.encoder, status, fields, size)
+        stream.head_sent = True
+        core.out += write_block(number, block, core.peer_frame_bytes, end=not size)
+        if size:
+            self._write_data(stream, body, end=True)
+        core.finish_local(stream)
+        return True
 
     def send_request(
         self, head: RequestHead, address: Address, extra: Fields, *, end: bool

@@ -74,6 +74,19 @@ def response_block(encoder: Encoder, head: ResponseHead, extra: Fields) -> bytes
     return encoder.encode(first, fields + extra if extra else fields, length)
 
 
+def whole_block(encoder: Encoder, status: int, fields: Fields, size: int) -> bytes:
+    """
+    Encode the head of a response whose body has *size* bytes.
+
+    Raises:
+        ValueError: The status or a field is not for HTTP/2.
+    """
+    first = _STATUS_LINES.get(status)
+    if first is None or status < _OK or status == _NO_CONTENT:
+        raise ValueError("no status that a response with a body can have")
+    return encoder.encode(first, fields, _LENGTH + plain_string(b"%d" % size))
+
+
 @attrs.frozen
 class Address:
     """Where a request goes: the three pseudo-header fields that an HTTP/1 head says otherwise."""

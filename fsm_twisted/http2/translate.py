@@ -36,7 +36,7 @@ from fsm_twisted.message.authority import Authority, AuthorityError, parse_autho
 from fsm_twisted.message.fields import Field, Fields
 from fsm_twisted.message.framing import CHUNKED, NO_BODY, Framing, Sized, is_empty
 from fsm_twisted.message.heads import RequestHead, ResponseHead
-from fsm_twisted.message.target import Target, TargetError, has_dot_segment, parse_target
+from fsm_twisted.message.target import Target, TargetError, parse_target
 from fsm_twisted.snapshot.reasons import REPLIES
 
 _METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -44,9 +44,8 @@ _USUAL_METHODS: Final = frozenset(
     {b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"}
 )
 _SCHEMES: Final = (b"https", b"http")
-_USUAL_TARGET: Final = re.compile(
-    rb"(/[\x21\x22\x24-\x3e\x40-\x7e]*+)(?:\?([\x21\x22\x24-\x7e]*+))?"
-)
+# What makes neither a query nor a dot segment: 0x21-0x7e without "#", "%", "." and "?".
+_USUAL_BYTES: Final = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"#%.?")
 _STATUS: Final = re.compile(rb"[1-5][0-9]{2}")
 _DIGITS: Final = re.compile(rb"[0-9]{1,18}")
 _SWITCHING: Final = 101
@@ -194,12 +193,13 @@ def _check_method(method: bytes) -> None:
 def _target(method: bytes, path: bytes, limits: Limits) -> Target:
     if len(path) > limits.target_bytes:
         raise _Refusal("target_too_long", f":path is over {limits.target_bytes} bytes")
-    usual = _USUAL_TARGET.fullmatch(path)
-    if usual is not None:
-        plain, query = usual.groups()
-        if (b"/." in plain or b"%" in plain) and has_dot_segment(plain):
-            raise _Refusal("bad_target", "the path has a dot segment")
-        return Target(plain, query)
+    if path[:1] == b"/":
+        unusual = path.translate(None, _USUAL_BYTES)
+        if not unusual:
+            return Target(path, None)
+        if unusual == b"?":
+            plain, _, query = path.partition(b"?")
+            return Target(plain, query)
     if not path:
         raise malformed(":path is empty")
     try:
