@@ -143,7 +143,7 @@ FAMILIES: Final = tuple(
             "worker_cpu_seconds_total",
             "counter",
             ("worker",),
-            "Processor time of a worker; begins at zero again when it is replaced.",
+            "Processor time of a worker and of those that it has replaced.",
         ),
         ("worker_resident_bytes", "gauge", ("worker",), "Resident memory of a worker."),
         ("worker_open_fds", "gauge", ("worker",), "Open file descriptors of a worker."),

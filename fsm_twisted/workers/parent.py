@@ -21,7 +21,7 @@ from fsm_twisted.workers.post import Encoder, Patience, Post, Receivers
 from fsm_twisted.workers.road import Front
 from fsm_twisted.workers.spawn import NurseryProcess
 from fsm_twisted.workers.spread import Spread
-from fsm_twisted.workers.usage import usage_of
+from fsm_twisted.workers.usage import ProcessorTime, usage_of
 
 _log = Logger()
 
@@ -71,6 +71,7 @@ class Fleet:
         self._sent: Snapshot | None = None
         self._late: Any = None
         self._spread = Spread()
+        self._cpu = {number: ProcessorTime() for number in range(1, workers + 1)}
         self._accepting: dict[int, frozenset[int]] = {}
         encoder = Encoder()
         self._counts = Counts(reactor, self._labels)
@@ -151,11 +152,12 @@ class Fleet:
         }
         for post in self._posts:
             usage = usage_of(post.pid) if post.pid else None
+            worker, cpu = str(post.number), self._cpu[post.number]
             if usage is not None:
-                worker = str(post.number)
-                found[series("worker_cpu_seconds_total", worker=worker)] = usage.cpu_seconds
+                cpu.tell(post.pid, usage.cpu_seconds)
                 found[series("worker_resident_bytes", worker=worker)] = usage.resident_bytes
                 found[series("worker_open_fds", worker=worker)] = usage.open_fds
+            found[series("worker_cpu_seconds_total", worker=worker)] = cpu.total_seconds
         return found
 
     def _labels(self) -> set[UpstreamKey]:

@@ -33,3 +33,28 @@ def usage_of(pid: int, proc: Path = Path("/proc")) -> Usage | None:
         return None
     ticks = int(numbers[_USER_TICKS]) + int(numbers[_SYSTEM_TICKS])
     return Usage(ticks / _TICKS_A_SECOND, int(numbers[_RESIDENT_PAGES]) * _PAGE_BYTES, fds)
+
+
+@attrs.define
+class ProcessorTime:
+    """
+    The processor time of one process after the other, which never falls.
+
+    What a process has used between the last look and its end is lost.
+    """
+
+    _pid: int = 0
+    _past_seconds: float = 0.0
+    _seconds: float = 0.0
+
+    def tell(self, pid: int, seconds: float) -> None:
+        """Take note of what process *pid* has used since its start."""
+        if pid != self._pid:
+            self._past_seconds += self._seconds
+            self._pid = pid
+        self._seconds = seconds
+
+    @property
+    def total_seconds(self) -> float:
+        """What all of them have used."""
+        return self._past_seconds + self._seconds

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from fsm_twisted.workers.usage import Usage, usage_of
+from fsm_twisted.workers.usage import ProcessorTime, Usage, usage_of
 
 
 def test_a_name_with_parentheses_and_spaces_shifts_no_number(tmp_path: Path) -> None:
@@ -36,3 +36,13 @@ def test_a_process_that_has_gone_uses_nothing() -> None:
         process.wait()
 
     assert usage_of(process.pid) is None
+
+
+def test_processor_time_never_falls_when_a_process_is_replaced() -> None:
+    time = ProcessorTime()
+    totals = []
+    for pid, seconds in ((1, 1.0), (1, 2.5), (2, 0.5), (2, 1.0), (1, 0.25)):
+        time.tell(pid, seconds)
+        totals.append(time.total_seconds)
+
+    assert totals == [1.0, 2.5, 3.0, 3.5, 3.75]
