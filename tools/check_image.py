@@ -42,6 +42,7 @@ inside() { $enter "$@"; }
 if inside touch /opt/fsm/written 2>/dev/null || inside touch /written 2>/dev/null; then
   echo "the root can be written to" >&2; exit 1
 fi
+inside python -c 'import fsm_twisted.sources.cluster.credentials'
 $enter "$@" &
 program=$!
 for attempt in $(seq 100); do
@@ -117,6 +118,9 @@ class Builder:
             base = self._folder / "base"
             command = ("debootstrap", "--variant=minbase", suite[1], str(base))
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            # As in the image: packages are not kept.
+            clean = 'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb"; };\n'
+            (base / "etc/apt/apt.conf.d/docker-clean").write_text(clean)
             self._bases[image] = base
         root = self._folder / f"stage-{len(self._stages)}"
         subprocess.run(("cp", "-a", str(self._bases[image]), str(root)), check=True)

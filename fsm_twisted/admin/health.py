@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
@@ -26,6 +27,15 @@ class _Check(Resource):
         return reason.encode() + b"\n"
 
 
+class _QuietSite(Site):
+    """A site that does not log its requests: probes come every few seconds."""
+
+    noisy = False
+
+    def log(self, request: http.Request) -> None:
+        """Write nothing."""
+
+
 def admin_site(not_ready: Callable[[], str], metrics: Resource) -> Site:
     """
     Build the admin port's site.
@@ -38,6 +48,4 @@ def admin_site(not_ready: Callable[[], str], metrics: Resource) -> Site:
     root.putChild(b"livez", _Check(lambda: ""))
     root.putChild(b"readyz", _Check(not_ready))
     root.putChild(b"metrics", metrics)
-    site = Site(root)
-    site.noisy = False
-    return site
+    return _QuietSite(root)

@@ -193,5 +193,10 @@ def test_the_lease_names_the_pod(article: Article) -> None:
 def test_nothing_secret_is_logged(article: Article) -> None:
     token = (article.folder / "account" / "token").read_text()
     assert token not in article.program.log
-    assert "Traceback" not in article.program.log
     assert "PRIVATE KEY" not in article.program.log
+    assert "Traceback" not in article.program.log
+
+
+def test_probes_are_not_logged(article: Article) -> None:
+    assert article.program.is_ready
+    assert "/readyz" not in article.program.log
