@@ -12,11 +12,29 @@ from hypothesis import strategies as st
 
 from fsm_twisted.compiler import Compiled, Compiler, CompilerOptions, compile_snapshot
 from fsm_twisted.objects.inventory import Inventory
-from fsm_twisted.objects.model import KubernetesObject, ObjectRef, ref_of
+from fsm_twisted.objects.model import (
+    Ingress,
+    IngressPath,
+    IngressRule,
+    IngressTLS,
+    KubernetesObject,
+    Metadata,
+    ObjectRef,
+    PathType,
+    Secret,
+    ServiceBackend,
+    ref_of,
+)
+from tests.strategies.certificates import make_pair
 from tests.strategies.objects import objects, wild_objects
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OPTIONS = CompilerOptions()
+
+PAIRS = [
+    make_pair("x", ("a.test",), begin=NOW + timedelta(days=begin), end=NOW + timedelta(days=end))
+    for begin, end in ((-9, 1), (-9, 2), (1, 9))
+]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -24,7 +42,7 @@ V = TypeVar("V")
 Step = tuple[list[KubernetesObject], set[int], timedelta]
 """Objects that are new or other ones, the numbers of those that go, how much time passes."""
 
-_times = st.sampled_from([0, 0, 1, 3600, -3600, 86400 * 365 * 20]).map(
+_times = st.sampled_from([0, 0, 1, 86400, 86400 * 2, -86400]).map(
     lambda seconds: timedelta(seconds=seconds)
 )
 
@@ -65,6 +83,7 @@ class World:
         return compile_snapshot(inventory, OPTIONS, now=self.now, generation=generation)
 
 
+@settings(max_examples=40)
 @given(steps(objects()))
 def test_after_any_changes_the_result_is_that_of_compiling_everything(changes: list[Step]) -> None:
     world = World()
@@ -76,7 +95,7 @@ def test_after_any_changes_the_result_is_that_of_compiling_everything(changes: l
         assert result == world.expected(result.snapshot.generation)
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(steps(wild_objects()))
 def test_so_it_is_with_objects_that_hold_any_text(changes: list[Step]) -> None:
     world = World()
@@ -88,6 +107,41 @@ def test_so_it_is_with_objects_that_hold_any_text(changes: list[Step]) -> None:
         assert result == world.expected(result.snapshot.generation)
 
 
+@st.composite
+def rivals(draw: st.DrawFn) -> KubernetesObject:
+    """Ingresses of ours that want the same, and the certificates that they name."""
+    secrets = st.sampled_from(["tls", "other"])
+    if draw(st.integers(0, 3)) == 0:
+        data = draw(st.sampled_from(PAIRS)).data
+        return Secret(Metadata(draw(secrets), "default"), "kubernetes.io/tls", data)
+    backend = ServiceBackend("web", 80)
+    path = st.builds(IngressPath, st.just("/"), st.sampled_from(PathType), st.just(backend))
+    hosts = st.sampled_from(["a.test", ""])
+    rule = st.builds(IngressRule, hosts, st.lists(path, max_size=1).map(tuple))
+    tls = st.builds(IngressTLS, st.just(("a.test",)), secrets)
+    created = draw(st.sampled_from(["2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"]))
+    return Ingress(
+        Metadata(draw(st.sampled_from("abc")), "default", created),
+        "pipy",
+        draw(st.none() | st.just(backend)),
+        draw(st.lists(rule, max_size=2).map(tuple)),
+        draw(st.lists(tls, max_size=1).map(tuple)),
+    )
+
+
+@settings(max_examples=60)
+@given(steps(rivals()))
+def test_so_it_is_where_everybody_wants_the_same_and_certificates_end(changes: list[Step]) -> None:
+    world = World()
+    for change in changes:
+        world.take(change)
+
+        result = world.compiled()
+
+        assert result == world.expected(result.snapshot.generation)
+
+
+@settings(max_examples=40)
 @given(steps(objects()))
 def test_what_says_the_same_stays_the_same_object(changes: list[Step]) -> None:
     world = World()
@@ -119,6 +173,7 @@ def test_what_says_the_same_stays_the_same_object(changes: list[Step]) -> None:
         before = after
 
 
+@settings(max_examples=40)
 @given(steps(objects()))
 def test_an_inventory_after_changes_is_one_of_what_is_there_then(changes: list[Step]) -> None:
     world = World()
