@@ -14,7 +14,8 @@ import attrs
 from tests.cluster.inside import PodProgram
 from tests.load.connection import Answer, Broken, Connection, request
 
-_PAUSE_SECONDS = 0.005
+# The echo of the pods takes most of a core with less.
+_PAUSE_SECONDS = 0.02
 _JOIN_SECONDS = 60.0
 _FAULTS_KEPT = 20
 _BODY = b"x" * 5000
