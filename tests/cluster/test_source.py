@@ -261,6 +261,23 @@ def test_a_version_that_is_too_old_leads_to_a_list_by_diff(
     assert len(world.server.lists(SERVICES)) == 2
 
 
+def test_a_version_that_became_too_old_in_an_outage_costs_no_further_pause(world: World) -> None:
+    world.start()
+    world.run(10)
+    world.network.is_down = True
+    world.server.break_watches()
+    world.run(60)
+    world.server.put(SERVICES, service("new"))
+    world.server.compact()
+    world.network.is_down = False
+    before = len(world.server.watches(SERVICES))
+    while len(world.server.watches(SERVICES)) == before:
+        world.run(0.1)
+    world.run(0.5)
+
+    assert world.names == ["Service/new"]
+
+
 def test_a_version_that_stays_too_old_is_not_asked_for_without_pause(world: World) -> None:
     world.start()
     world.run(10)

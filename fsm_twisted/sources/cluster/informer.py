@@ -120,6 +120,7 @@ class Informer(Generic[T]):
         self._api_version = 0
         self._version = ""
         self._failures = 0
+        self._losses = 0
         self._following: Deferred[None] | None = None
         self.tally = Tally()
         self.phase = Phase.IDLE
@@ -204,7 +205,7 @@ class Informer(Generic[T]):
             if lived >= _HEALTHY_SECONDS:
                 self._backoff.reset()
             if lived >= _SHORT_LIFE_SECONDS:
-                self._failures = 0
+                self._failures = self._losses = 0
         if lived < _SHORT_LIFE_SECONDS:
             await self._wait(self._backoff.next_seconds())
 
@@ -220,7 +221,9 @@ class Informer(Generic[T]):
         self.tally.failed(failure)
         if isinstance(failure, (Gone, WatchBroken)):
             self._version = ""
-            if self._failures == 1:
+            self._losses += 1
+            if self._losses == 1:
+                # However long the API server was away, this is its first answer: it is back.
                 return
         if isinstance(failure, NotFound):
             self._version = ""
