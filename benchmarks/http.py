@@ -117,6 +117,9 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, li
     proxy_core, load_core = cores()
     site = peers.make_site(folder)
     wanted = [load for load in loads.LOADS if load.name in options.loads.split(",")]
+    if any(load.is_http2 for load in wanted) and peers.missing_programs(["h2load"]):
+        print("h2: left out, for h2load is missing (Debian: nghttp2-client)", file=sys.stderr)
+        wanted = [load for load in wanted if not load.is_http2]
     with ExitStack() as stack:
         backend = peers.start(peers.backend(site), site, load_core)
         stack.callback(ingress.stop, backend)
@@ -137,14 +140,15 @@ def _measure_load(
     site: Site,
     core: int,
 ) -> dict[str, list[Sample]]:
-    path = site.folder / f"{load.name}.lua"
-    path.write_text(loads.script(load))
+    path = site.folder / f"{load.name}.load"
+    path.write_text(loads.paths() if load.is_http2 else loads.script(load))
+    make_run = loads.h2load_run if load.is_http2 else loads.wrk_run
     seen = count_from(site)
     taken: dict[str, list[Sample]] = {peer.name: [] for peer, _ in running}
     for number in range(options.rounds):
         for peer, pid in running:
             port = peer.https_port if load.is_tls else peer.http_port
-            run = loads.wrk_run(load, port, options.seconds + options.warm, path, core)
+            run = make_run(load, port, options.seconds + options.warm, path, core)
             try:
                 sample = take_sample(pid, run, options.seconds, options.warm, seen)
             except BenchmarkError as error:

@@ -26,6 +26,7 @@ class Load:
     connections: int
     is_tls: bool = False
     is_large: bool = False
+    is_http2: bool = False
 
     @property
     def host(self) -> str:
@@ -41,6 +42,13 @@ class Load:
 LOADS = (
     Load("plain", "HTTP/1.1 keep-alive, unique path and cookie", 50),
     Load("tls", "HTTPS keep-alive (ECDSA P-256), unique path and cookie", 50, is_tls=True),
+    Load(
+        "h2",
+        "HTTP/2 (TLS), 10 connections of 10 streams, 2,000 paths",
+        10,
+        is_tls=True,
+        is_http2=True,
+    ),
     Load("large", "10 MB bodies", 2, is_large=True),
 )
 
@@ -74,6 +82,35 @@ request = function()
   return "GET /large HTTP/1.1\\r\\nHost: @HOST@\\r\\n\\r\\n"
 end
 """
+
+
+_STREAMS = 10
+_PATHS = 2000
+# The same browser as above; h2load can vary the path alone.
+_FIELDS = (
+    "user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "accept-language: en-GB,en;q=0.5",
+    "accept-encoding: gzip, deflate, br",
+    f"referer: https://{TLS_HOST}/shop/",
+    "cookie: session=4f2a; theme=dark",
+)
+
+
+def paths() -> str:
+    """Return what h2load asks for, one target a line."""
+    return "".join(f"/shop/articles/{n}?page={n % 7}\n" for n in range(_PATHS))
+
+
+def h2load_run(load: Load, port: int, seconds: float, paths_path: Path, core: int) -> WrkRun:
+    """Return what loads the proxy on *port* by HTTP/2 for *seconds* at least, in whole ones."""
+    fields = [word for field in _FIELDS for word in ("-H", field)]
+    command = (
+        "taskset", "-c", str(core),
+        "h2load", "-t1", f"-c{load.connections}", f"-m{_STREAMS}", f"-D{math.ceil(seconds)}",
+        "-B", f"https://{TLS_HOST}:{port}", "-i", str(paths_path), *fields,
+    )  # fmt: skip
+    return WrkRun(command, load.connections * _STREAMS, is_wrk=False)
 
 
 def script(load: Load) -> str:

@@ -7,6 +7,7 @@ user and system together) is used instead of ``utime``, which counts ticks of 10
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
@@ -92,10 +93,34 @@ def family(pid: int, parent_of: Mapping[int, int]) -> tuple[int, ...]:
 
 @frozen
 class WrkRun:
-    """A command line of the load generator, and how many connections it keeps busy."""
+    """
+    A command line of a load generator, and how many requests it keeps under way.
+
+    ``is_wrk``: it is wrk, which ends early when told to; else h2load, which ends in its time.
+    """
 
     command: tuple[str, ...]
     connections: int
+    is_wrk: bool = True
+
+
+def parse_h2load(output: str) -> int:
+    """
+    Return the answered requests from what h2load prints at the end.
+
+    Raises:
+        BenchmarkError: As `parse_outcome`.
+    """
+    found = re.search(
+        r"(\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", output
+    )
+    status = re.search(r"status codes: (\d+) 2xx", output)
+    if found is None or status is None:
+        raise BenchmarkError("h2load ended without its figures")
+    done, succeeded, *faults = map(int, found.groups())
+    if not done or succeeded != done or int(status[1]) != done or any(faults):
+        raise BenchmarkError(f"{done} answers, {status[1]} with 2xx; faults: {faults}")
+    return done
 
 
 def parse_outcome(output: str) -> int:
@@ -170,12 +195,14 @@ def take_sample(
         before = cpu_nanoseconds(pids), seen(), time.monotonic(), cpu_nanoseconds(first)
         time.sleep(seconds)
         after = cpu_nanoseconds(pids), seen(), time.monotonic(), cpu_nanoseconds(first)
-        process.send_signal(signal.SIGINT)  # wrk's own way to end early
+        if wrk.is_wrk:
+            process.send_signal(signal.SIGINT)  # its own way to end early
         output, complaint = process.communicate()
     if process.returncode != 0:
-        msg = f"wrk failed: {(complaint or output).strip()[-200:]}"
+        msg = f"{wrk.command[3]} failed: {(complaint or output).strip()[-200:]}"
         raise BenchmarkError(msg)
-    check_counts(parse_outcome(output), settled(seen) - at_start, wrk.connections)
+    answered = parse_outcome(output) if wrk.is_wrk else parse_h2load(output)
+    check_counts(answered, settled(seen) - at_start, wrk.connections)
     spent, requests, lasted, by_first = (b - a for a, b in zip(before, after, strict=True))
     if requests <= 0:
         msg = "no request was answered while measuring"

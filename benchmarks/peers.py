@@ -140,7 +140,7 @@ _PROXY = """
   }}
   server {{
     listen 127.0.0.1:{http} backlog=4096;
-    listen 127.0.0.1:{https} ssl backlog=4096;
+    listen 127.0.0.1:{https} ssl http2 backlog=4096;
     location / {{
       proxy_pass http://backend;
       proxy_http_version 1.1;
@@ -166,7 +166,7 @@ defaults
   option forwardfor
 frontend front
   bind 127.0.0.1:{http}
-  bind 127.0.0.1:{https} ssl crt {folder}/both.pem
+  bind 127.0.0.1:{https} ssl crt {folder}/both.pem alpn h2,http/1.1
   http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
   http-request set-header X-Forwarded-Proto http if !{{ ssl_fc }}
   http-request set-header X-Forwarded-Host %[req.hdr(host)]

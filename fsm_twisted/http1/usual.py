@@ -132,6 +132,29 @@ def is_unusual_size(head: bytes, end: int, limits: HeadLimits) -> bool:
     return head.count(b"\n", 0, end) > limits.fields + 2
 
 
+def usual_parts(
+    data: bytes, limits: HeadLimits, server: bytes, date: bytes
+) -> tuple[int, list[bytes], int] | None:
+    """
+    Take the response *data* apart, None when it is not usual as in `usual_answer`.
+
+    Returns:
+        Its status; its field lines, *server* and *date* among them where there are none; and
+        where its body begins. Connection and Content-Length are still there.
+    """
+    found = USUAL_RESPONSE.match(data)
+    if found is None:
+        return None
+    end = found.end()
+    if len(data) - end != int(found[3]) or (
+        end > limits.harmless_bytes and is_unusual_size(data, end, limits)
+    ):
+        return None
+    own = _missing(data, end, server, date)
+    lines = (data[: end - 2] + own)[:-2] if own else data[: end - 4]
+    return int(found[1]), lines.split(b"\r\n")[1:], end
+
+
 def usual_answer(data: bytes, limits: HeadLimits, server: bytes, date: bytes) -> bytes | None:
     """
     Return what a client gets for the response *data*, None when it is not usual.

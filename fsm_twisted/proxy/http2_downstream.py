@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fsm_twisted.http2 import events
 from fsm_twisted.http2.codes import ErrorCode
 from fsm_twisted.http2.connection import Connection, Role
-from fsm_twisted.message.framing import Sized
+from fsm_twisted.message.framing import NO_BODY, Sized
 from fsm_twisted.net.descriptor import HIGH_WATER_BYTES
 from fsm_twisted.net.loop import outbox_of
 from fsm_twisted.proxy.admission import Admitted, LocalReply, admit
@@ -17,6 +17,7 @@ from fsm_twisted.proxy.client import Claims, Peer, claims_of
 from fsm_twisted.proxy.http2_exchange import HTTP2, Http2Exchange
 from fsm_twisted.proxy.http2_output import Http2Output
 from fsm_twisted.proxy.http2_stream import Http2Stream
+from fsm_twisted.proxy.http2_usual import METHODS, REQUEST_LINES
 from fsm_twisted.proxy.lingering import Lingering
 from fsm_twisted.proxy.record import Asked, note_of_peer
 from fsm_twisted.proxy.websocket import asked_with_key
@@ -86,10 +87,45 @@ class Http2Downstream(Lingering):
             if self.is_closed:
                 return
         self.touch()
-        if self.codec.is_drained:
+        if self.plane.is_draining and self.codec.is_drained:
             self._end()
 
+    def _take_usual(self, event: events.RequestReceived) -> bool:
+        """
+        Take the straight road with one usual request, which has neither body nor upgrade.
+
+        False when anything about it is unusual.
+        """
+        plane, head = self.plane, event.head
+        method, peer, host = head.method, self.peer, head.authority.host
+        if not event.end or method not in METHODS or peer.is_trusted:
+            return False
+        active = plane.runtime.active
+        if not peer.is_secure and plane.redirects and active.tls_hosts.covers(host):
+            return False
+        bound = active.router.match(host, head.target.path)
+        if bound is None or bound.usual is None or head.framing is not NO_BODY:
+            return False
+        target, authority = head.target.wire, head.authority.wire
+        begin = b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (method, target, authority)
+        own = b"X-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n\r\n"
+        own %= (authority, plane.next_request_id())
+        lines = map(REQUEST_LINES.__getitem__, head.fields)
+        sent = b"".join((begin, *lines, peer.fields, own))
+        stream = self._begin(event.stream, is_whole=True)
+        make_key = bound.usual.key_of
+        key = b"" if make_key is None else make_key(peer.address, target, ())
+        stream.exchange = exchange = Http2Exchange(stream, bound.usual, method, sent, key)
+        if bound.usual.is_by_name:
+            exchange.host = host
+        if plane.access is not None:
+            exchange.bound, exchange.bytes_in = bound, len(sent)
+        exchange.attempt()
+        return True
+
     def _request_received(self, event: events.RequestReceived) -> None:
+        if self._take_usual(event):
+            return
         plane, head = self.plane, event.head
         stream = self._begin(event.stream, is_whole=event.end)
         identity = plane.next_request_id()
@@ -191,9 +227,14 @@ class Http2Downstream(Lingering):
     def send_data(self, number: int, payload: bytes, *, end: bool) -> int:
         """Send part of a body; return how many bytes the windows let through."""
         taken = self.codec.send_data(number, payload, end=end)
-        self._queued += taken
-        self.touch()
+        self.sent(taken)
         return taken
+
+    def sent(self, size: int) -> None:
+        """Note that the codec has so much more of bodies to be written."""
+        self._queued += size
+        if not self._is_touched:
+            self.touch()
 
     def wait_for_room(self, stream: Http2Output) -> None:
         """Have *stream* pushed once the client reads."""
@@ -226,11 +267,11 @@ class Http2Downstream(Lingering):
     def forget(self, number: int) -> None:
         """Strike a stream off the list."""
         stream = self._streams.pop(number, None)
-        if stream is not None:
+        if stream is not None and self._waiting:
             self._waiting.pop(stream, None)
         if not self._streams and not self._lingers and not self.has_output:
             self._rest()
-        if self.codec.is_drained:
+        if self.plane.is_draining and self.codec.is_drained:
             self._end()
 
     def expired(self) -> None:

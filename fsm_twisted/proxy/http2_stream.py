@@ -153,6 +153,22 @@ class Http2Stream(Http2Output):
             exchange.note_output(len(payload))
             self.send(payload, ended=ended, trailers=trailers)
 
+    def answer_whole(self, status: int, fields: Fields, body: bytes) -> bool:
+        """Answer at once, on the straight road; False, and nothing done, when there is no room."""
+        connection = self.connection
+        if not connection.has_room():
+            return False
+        if not connection.codec.send_whole(self.number, status, fields, body):
+            return False
+        connection.sent(len(body))
+        return True
+
+    def usual_ended(self) -> None:
+        """Be gone after a usual exchange: both sides have ended, and nothing waits."""
+        self.exchange = None
+        self.is_over = self.has_ended = True
+        self.connection.forget(self.number)
+
     def answer_body(self, payload: bytes, *, ended: bool, trailers: Fields = ()) -> None:
         """Go on with the answer."""
         if self.exchange is not None:

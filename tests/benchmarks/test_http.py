@@ -170,7 +170,7 @@ def test_an_unknown_load_is_named_with_those_that_there_are() -> None:
 
     assert done.returncode == 2
     assert "'quic'" in done.stderr
-    assert "plain, tls, large" in done.stderr
+    assert "plain, tls, h2, large" in done.stderr
 
 
 def test_missing_programs_are_told_in_one_line_with_the_command_that_brings_them() -> None:
