@@ -19,7 +19,7 @@ from tests.strategies.certificates import make_pair
 from tests.wire.harness.backend import Backend
 
 PREFIX = "pipy.ingress.kubernetes.io/"
-SINGLE, DOUBLE = 400, 40
+SINGLE, DOUBLE = 800, 60
 
 
 @attrs.frozen
