@@ -47,6 +47,9 @@ class Teller:
         self._is_telling = False
         self._told = 0
         self._last = Report()
+        self._seen: tuple[int, ...] = ()
+        self._was_idle = False
+        self._quiet_seconds = 0.0
         reactor.callLater(TELL_SECONDS, self._tell_again)
 
     def ask(self, question: bytes) -> None:
@@ -58,11 +61,33 @@ class Teller:
     def _tell_again(self) -> None:
         if self._channel.is_closed:
             return
-        if not self._is_telling:
+        if not self._is_telling and not self._is_quiet():
             self._told = 0
             self._begin()
         pause = min(max(TELL_SECONDS, self._told / UPSTREAMS_A_SECOND), LONGEST_SECONDS)
         self._reactor.callLater(pause, self._tell_again)
+
+    def _is_quiet(self) -> bool:
+        """
+        Tell whether nothing has happened: then looking at every upstream would be all our work.
+
+        What changes by time alone (an ejection that ends) is told within `LONGEST_SECONDS`.
+        """
+        plane = self._plane
+        seen = (
+            plane.budget.requests,
+            plane.accepted,
+            len(plane.connections),
+            sum(plane.replies.values()),
+            plane.runtime.active.snapshot.generation,
+        )
+        is_idle = all(each.is_idle for each in plane.connections)
+        is_same = seen == self._seen and is_idle and self._was_idle
+        self._quiet_seconds = self._quiet_seconds + TELL_SECONDS if is_same else 0.0
+        self._seen, self._was_idle = seen, is_idle
+        if self._quiet_seconds >= LONGEST_SECONDS:
+            self._quiet_seconds = 0.0
+        return self._quiet_seconds > 0
 
     def _begin(self) -> None:
         self._is_telling = True
