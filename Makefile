@@ -35,7 +35,7 @@ demo: install
 	@examples/demo.sh
 
 test: install
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses auto --dist loadgroup
 
 lint: install
 	$(BIN)/ruff check .

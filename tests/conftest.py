@@ -1,7 +1,9 @@
-"""Hypothesis profiles: CI must not fail by luck, the night run may."""
+"""Hypothesis profiles: CI must not fail by luck, the night run may. Rooms that run side by side."""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("dev", deadline=None)
@@ -15,3 +17,12 @@ settings.register_profile(
 )
 settings.register_profile("night", deadline=None, max_examples=5000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a room in one process: what it has started is started once."""
+    for item in items:
+        room = item.path.relative_to(TESTS).parts[0]
+        item.add_marker(pytest.mark.xdist_group(room))
