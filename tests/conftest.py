@@ -1,4 +1,4 @@
-"""Hypothesis profiles: CI must not fail by luck, the night run may. Rooms that run side by side."""
+"""Hypothesis profiles: CI must not fail by luck, the night run may. And rooms side by side."""
 
 import os
 from pathlib import Path
