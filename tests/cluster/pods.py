@@ -31,7 +31,7 @@ from tests.cluster.shapes import is_ready, with_protocols
 
 NODE = "node-1"
 NODE_ADDRESS = "192.0.2.1"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 _CONTROLLERS = "kcm-token"
 _OURS = ("kube-controller-manager", "fake-kubelet.py", "kubectl", "helm")
 # There is no kubelet with a heartbeat here: left out is what would evict or delete pods for that.
