@@ -218,7 +218,7 @@ def test_a_socket_of_systemd_is_taken_and_never_blocks() -> None:
     ("pid", "count", "index", "passed"),
     [
         ("os.getpid()", 1, 1, 1),
-        (os.getpid(), 1, 0, 0),
+        ("os.getppid()", 1, 0, 0),
         ("os.getpid()", "many", 0, 0),
     ],
 )
