@@ -35,7 +35,7 @@ demo: install
 	@examples/demo.sh
 
 test: install
-	@$(BIN)/pytest --numprocesses auto --dist loadgroup
+	@$(BIN)/pytest
 
 lint: install
 	$(BIN)/ruff check .
