@@ -14,12 +14,13 @@ from fsm_twisted.message.proxy_protocol import (
     parse_proxy_header,
 )
 from fsm_twisted.net.loop import EventLoop
+from fsm_twisted.net.newcomer import Newcomer
 from fsm_twisted.net.sweep import Sweep
 
 
-class ProxyHeaderReading:
+class ProxyHeaderReading(Newcomer):
     """
-    A wait for the PROXY header on the reactor; afterwards the socket belongs to someone else.
+    A wait for the PROXY header.
 
     What is behind the header (a ClientHello, a request) stays in the socket.
 
@@ -32,20 +33,7 @@ class ProxyHeaderReading:
             when the bytes are no header, with None when the peer has gone or was too slow.
     """
 
-    __slots__ = (
-        "_begun",
-        "_done",
-        "_failed",
-        "_fd",
-        "_is_open",
-        "_loop",
-        "_socket",
-        "_sweep",
-        "deadline",
-    )
-
-    disconnected = False
-    connected = True
+    __slots__ = ("_begun", "_done", "_failed", "_why")
 
     def __init__(
         self,
@@ -56,25 +44,11 @@ class ProxyHeaderReading:
         done: Callable[[ProxyHeader], None],
         failed: Callable[[ProxyHeaderError | None], None],
     ) -> None:
-        self._loop = loop
-        self._sweep = sweep
-        self._socket = sock
-        self._fd = sock.fileno()
         self._done = done
         self._failed = failed
+        self._why: ProxyHeaderError | None = None
         self._begun = b""
-        self._is_open = True
-        self.deadline = sweep.seconds() + seconds
-        sweep.add(self)
-        loop.addReader(self)
-
-    def fileno(self) -> int:
-        """Return the socket's number."""
-        return self._fd
-
-    def logPrefix(self) -> str:
-        """Return what Twisted's log context shows."""
-        return "ProxyHeaderReading"
+        super().__init__(loop, sweep, sock, seconds)
 
     def doRead(self) -> Exception | None:
         """
@@ -95,32 +69,15 @@ class ProxyHeaderReading:
         except OSError:
             return main.CONNECTION_LOST
         except ProxyHeaderError as error:
-            self._fail(error)
-            return None
+            self._why = error
+            return main.CONNECTION_LOST
         if header is None:
             self._begun = begun + seen
             return None
-        self._release()
+        self.release()
         self._done(header)
         return None
 
-    def _release(self) -> None:
-        self._is_open = False
-        self._sweep.discard(self)
-        self._loop.removeReader(self)
-
-    def _fail(self, why: ProxyHeaderError | None) -> None:
-        if self._is_open:
-            self._release()
-            self._socket.close()
-            self._failed(why)
-
-    def expired(self) -> None:
-        """Give up a peer that does not say who it is."""
-        self._fail(None)
-
-    def connectionLost(self, reason: object) -> None:
-        """Give up a connection that has ended before its header had."""
-        self._fail(None)
-
-    readConnectionLost = connectionLost
+    def gone(self) -> None:
+        """Tell that there will be no header."""
+        self._failed(self._why)

@@ -1,5 +1,5 @@
 """
-TLS on the socket, by pyOpenSSL (D3): one front context per listener, certificates under it.
+The TLS contexts of listeners (D3): one front context for each, certificates under it.
 
 The server name of the ClientHello chooses the context of its host; without one, or with an unknown
 one, the default certificate answers. Sessions belong to the front context, so they survive every
@@ -8,19 +8,13 @@ change of certificates.
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any, Final
 
 from OpenSSL import SSL, crypto
-from twisted.internet import main
 from twisted.logger import Logger
 
-from fsm_twisted.net.loop import EventLoop
-from fsm_twisted.net.sweep import Sweep
-from fsm_twisted.net.tls_stream import TlsStream, make_stream
 from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.changes import changes
 from fsm_twisted.snapshot.model import CertificateEntry
@@ -161,158 +155,3 @@ class Certificates:
             context = self._table.lookup(name)
             if context is not None:
                 connection.set_context(context)
-
-
-class HandshakeResult(Enum):
-    """How a handshake has ended; the values are labels of metrics."""
-
-    DONE = "ok"
-    TIMEOUT = "timeout"
-    CLIENT_GONE = "client_gone"
-    CLIENT_REFUSED = "client_refused"
-    NOT_TLS = "not_tls"
-    NO_COMMON_VERSION = "no_common_version"
-    NO_COMMON_CIPHER = "no_common_cipher"
-    NO_COMMON_PROTOCOL = "no_common_protocol"
-    OTHER = "other"
-
-
-# By words of OpenSSL's reasons: a client chooses among its hundreds of errors, a label has few.
-_RESULTS: Final = {
-    "http request": HandshakeResult.NOT_TLS,
-    "https proxy request": HandshakeResult.NOT_TLS,
-    "wrong version number": HandshakeResult.NOT_TLS,
-    "packet length too long": HandshakeResult.NOT_TLS,
-    "unsupported protocol": HandshakeResult.NO_COMMON_VERSION,
-    "version too low": HandshakeResult.NO_COMMON_VERSION,
-    "no shared cipher": HandshakeResult.NO_COMMON_CIPHER,
-    "no suitable signature algorithm": HandshakeResult.NO_COMMON_CIPHER,
-    "no suitable key share": HandshakeResult.NO_COMMON_CIPHER,
-    "no application protocol": HandshakeResult.NO_COMMON_PROTOCOL,
-    "unexpected eof while reading": HandshakeResult.CLIENT_GONE,
-}
-
-
-def handshake_result(error: SSL.Error) -> HandshakeResult:
-    """Sort OpenSSL's *error* into the few kinds that are counted."""
-    if isinstance(error, SSL.SysCallError | SSL.ZeroReturnError):
-        return HandshakeResult.CLIENT_GONE
-    reasons = [str(entry[-1]) for entry in error.args[0]] if error.args else []
-    for reason in reasons:
-        if reason in _RESULTS:
-            return _RESULTS[reason]
-        if " alert " in reason:  # "sslv3 alert certificate unknown": the client has sent it
-            return HandshakeResult.CLIENT_REFUSED
-    return HandshakeResult.OTHER
-
-
-class Handshake:
-    """
-    A server-side TLS handshake on the reactor; afterwards the socket belongs to someone else.
-
-    Args:
-        loop: The reactor.
-        sweep: Ends handshakes that take longer than *seconds*.
-        context: The listener's front context.
-        sock: A new connection, non-blocking.
-        done: Called with the stream when the handshake has succeeded.
-        lost: Called once, with the socket closed, when it has not: with the reason.
-    """
-
-    __slots__ = (
-        "_connection",
-        "_done",
-        "_fd",
-        "_is_open",
-        "_loop",
-        "_lost",
-        "_result",
-        "_socket",
-        "_sweep",
-        "_writing",
-        "deadline",
-    )
-
-    disconnected = False
-    connected = True
-
-    def __init__(  # noqa: PLR0913  as many as there are things to know
-        self,
-        loop: EventLoop,
-        sweep: Sweep,
-        context: SSL.Context,
-        sock: socket.socket,
-        seconds: float,
-        done: Callable[[TlsStream], None],
-        *,
-        lost: Callable[[HandshakeResult], None] = lambda _: None,
-    ) -> None:
-        self._loop = loop
-        self._sweep = sweep
-        self._socket = sock
-        self._fd = sock.fileno()
-        self._connection = SSL.Connection(context, sock)
-        self._connection.set_accept_state()
-        self._done = done
-        self._lost = lost
-        self._result = HandshakeResult.CLIENT_GONE
-        self._writing = False
-        self._is_open = True
-        self.deadline = sweep.seconds() + seconds
-        sweep.add(self)
-        loop.addReader(self)
-
-    def fileno(self) -> int:
-        """Return the socket's number."""
-        return self._fd
-
-    def logPrefix(self) -> str:
-        """Return what Twisted's log context shows."""
-        return "Handshake"
-
-    def doRead(self) -> Exception | None:
-        """Take the handshake a step further."""
-        if not self._is_open:
-            # One event may say readable and writable; the first of the two has ended it.
-            return None
-        try:
-            self._connection.do_handshake()
-        except SSL.WantReadError:
-            self._want_write(wanted=False)
-            return None
-        except SSL.WantWriteError:
-            self._want_write(wanted=True)
-            return None
-        except SSL.Error as error:
-            self._result = handshake_result(error)
-            return main.CONNECTION_LOST
-        self._release()
-        self._done(make_stream(self._connection, self._socket))
-        return None
-
-    doWrite = doRead
-
-    def _want_write(self, *, wanted: bool) -> None:
-        if wanted != self._writing:
-            self._writing = wanted
-            (self._loop.addWriter if wanted else self._loop.removeWriter)(self)
-
-    def _release(self) -> None:
-        self._is_open = False
-        self._sweep.discard(self)
-        self._loop.removeReader(self)
-        self._loop.removeWriter(self)
-
-    def expired(self) -> None:
-        """Give up a client that does not finish its handshake."""
-        self._result = HandshakeResult.TIMEOUT
-        self.connectionLost(main.CONNECTION_LOST)
-
-    def connectionLost(self, reason: object) -> None:
-        """Close the socket of a handshake that failed."""
-        if self._is_open:
-            self._release()
-            self._socket.close()
-            self._lost(self._result)
-
-    readConnectionLost = writeConnectionLost = connectionLost

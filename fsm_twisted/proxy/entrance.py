@@ -13,9 +13,9 @@ from OpenSSL import SSL
 
 from fsm_twisted.message.proxy_protocol import ProxyHeader, ProxyHeaderError
 from fsm_twisted.net.descriptor import PlainStream
+from fsm_twisted.net.handshake import Handshake, HandshakeResult
 from fsm_twisted.net.preface import PrefaceReading
 from fsm_twisted.net.proxy_header import ProxyHeaderReading
-from fsm_twisted.net.tls import Handshake, HandshakeResult
 from fsm_twisted.net.tls_stream import TlsStream
 from fsm_twisted.proxy.client import Networks, Peer, make_peer
 from fsm_twisted.proxy.places import Refusal

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from OpenSSL import SSL, crypto
 
+from fsm_twisted.net.handshake import Handshake
 from fsm_twisted.net.sweep import Sweep
-from fsm_twisted.net.tls import Handshake
 from fsm_twisted.net.tls_stream import TlsStream
 from tests.net.turning import Recorder, narrow_pair, turning
 

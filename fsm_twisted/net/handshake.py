@@ -1,0 +1,130 @@
+"""A client's TLS handshake with us, and how it has ended."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+from OpenSSL import SSL
+from twisted.internet import main
+
+from fsm_twisted.net.loop import EventLoop
+from fsm_twisted.net.newcomer import Newcomer
+from fsm_twisted.net.sweep import Sweep
+from fsm_twisted.net.tls_stream import TlsStream, make_stream
+
+
+class HandshakeResult(Enum):
+    """How a handshake has ended; the values are labels of metrics."""
+
+    DONE = "ok"
+    TIMEOUT = "timeout"
+    CLIENT_GONE = "client_gone"
+    CLIENT_REFUSED = "client_refused"
+    NOT_TLS = "not_tls"
+    NO_COMMON_VERSION = "no_common_version"
+    NO_COMMON_CIPHER = "no_common_cipher"
+    NO_COMMON_PROTOCOL = "no_common_protocol"
+    OTHER = "other"
+
+
+# By words of OpenSSL's reasons: a client chooses among its hundreds of errors, a label has few.
+_RESULTS: Final = {
+    "http request": HandshakeResult.NOT_TLS,
+    "https proxy request": HandshakeResult.NOT_TLS,
+    "wrong version number": HandshakeResult.NOT_TLS,
+    "packet length too long": HandshakeResult.NOT_TLS,
+    "unsupported protocol": HandshakeResult.NO_COMMON_VERSION,
+    "version too low": HandshakeResult.NO_COMMON_VERSION,
+    "no shared cipher": HandshakeResult.NO_COMMON_CIPHER,
+    "no suitable signature algorithm": HandshakeResult.NO_COMMON_CIPHER,
+    "no suitable key share": HandshakeResult.NO_COMMON_CIPHER,
+    "no application protocol": HandshakeResult.NO_COMMON_PROTOCOL,
+    "unexpected eof while reading": HandshakeResult.CLIENT_GONE,
+}
+
+
+def handshake_result(error: SSL.Error) -> HandshakeResult:
+    """Sort OpenSSL's *error* into the few kinds that are counted."""
+    if isinstance(error, SSL.SysCallError | SSL.ZeroReturnError):
+        return HandshakeResult.CLIENT_GONE
+    reasons = [str(entry[-1]) for entry in error.args[0]] if error.args else []
+    for reason in reasons:
+        if reason in _RESULTS:
+            return _RESULTS[reason]
+        if " alert " in reason:  # "sslv3 alert certificate unknown": the client has sent it
+            return HandshakeResult.CLIENT_REFUSED
+    return HandshakeResult.OTHER
+
+
+class Handshake(Newcomer):
+    """
+    A server-side TLS handshake.
+
+    Args:
+        loop: The reactor.
+        sweep: Ends handshakes that take longer than *seconds*.
+        context: The listener's front context.
+        sock: A new connection, non-blocking.
+        done: Called with the stream when the handshake has succeeded.
+        lost: Called once, with the socket closed, when it has not: with the reason.
+    """
+
+    __slots__ = ("_connection", "_done", "_lost", "_result", "_writing")
+
+    def __init__(  # noqa: PLR0913  as many as there are things to know
+        self,
+        loop: EventLoop,
+        sweep: Sweep,
+        context: SSL.Context,
+        sock: socket.socket,
+        seconds: float,
+        done: Callable[[TlsStream], None],
+        *,
+        lost: Callable[[HandshakeResult], None] = lambda _: None,
+    ) -> None:
+        self._connection = SSL.Connection(context, sock)
+        self._connection.set_accept_state()
+        self._done = done
+        self._lost = lost
+        self._result = HandshakeResult.CLIENT_GONE
+        self._writing = False
+        super().__init__(loop, sweep, sock, seconds)
+
+    def doRead(self) -> Exception | None:
+        """Take the handshake a step further."""
+        if not self._is_open:
+            # One event may say readable and writable; the first of the two has ended it.
+            return None
+        try:
+            self._connection.do_handshake()
+        except SSL.WantReadError:
+            self._want_write(wanted=False)
+            return None
+        except SSL.WantWriteError:
+            self._want_write(wanted=True)
+            return None
+        except SSL.Error as error:
+            self._result = handshake_result(error)
+            return main.CONNECTION_LOST
+        self.release()
+        self._done(make_stream(self._connection, self._socket))
+        return None
+
+    doWrite = doRead
+
+    def _want_write(self, *, wanted: bool) -> None:
+        if wanted != self._writing:
+            self._writing = wanted
+            (self._loop.addWriter if wanted else self._loop.removeWriter)(self)
+
+    def expired(self) -> None:
+        """Give up a client that does not finish its handshake."""
+        self._result = HandshakeResult.TIMEOUT
+        super().expired()
+
+    def gone(self) -> None:
+        """Tell how it has failed."""
+        self._lost(self._result)
