@@ -230,3 +230,29 @@ def test_what_was_to_be_sent_soon_is_not_sent_after_an_abort() -> None:
 
         assert descriptor.told == ["closed"]
         assert peer.recv(9) == b""
+
+
+def test_a_fault_while_sending_costs_that_descriptor_alone() -> None:
+    world = turning(FsmReactor)
+
+    class Soon(Recorder):
+        def data_received(self, data: bytes) -> None:
+            self.write_soon(data)
+
+    class Faulty(Soon):
+        def flush(self) -> None:
+            raise ValueError("a fault of ours")
+
+    with (
+        logged() as log,
+        attached(world, narrow_pair(), Faulty) as (bad, bad_peer),
+        attached(world, narrow_pair(), Soon) as (good, good_peer),
+    ):
+        bad_peer.sendall(b"x")
+        good_peer.sendall(b"y")
+        world.settle()
+
+        assert bad.told == ["closed"]
+        assert good.told == []
+        assert good_peer.recv(9) == b"y"
+        assert [type(each) for each in log.failures] == [ValueError]
