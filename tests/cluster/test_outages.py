@@ -174,6 +174,21 @@ def settles(cluster: PodCluster, program: PodProgram, load: Load, count: int) ->
     answers_come_from(load, lambda: names(cluster), cluster)
 
 
+def endpoints_become(
+    cluster: PodCluster, program: PodProgram, load: Load, left: tuple[str, ...]
+) -> None:
+    """
+    Change routes and endpoints, and wait until traffic shows it.
+
+    The controllers of the cluster, which have pauses of their own after an outage, have no part
+    in it.
+    """
+    endpoints = [{"addresses": [each]} for each in left]
+    cluster.apply({**SLICE, "endpoints": endpoints}, namespace=NAMESPACE)
+    route_comes_and_goes(cluster, program, "after.example")
+    answers_come_from(load, lambda: set(left), cluster)
+
+
 def route_comes_and_goes(cluster: PodCluster, program: PodProgram, host: str) -> None:
     cluster.apply(route("new", host), namespace=NAMESPACE)
     cluster.wait_for(lambda: asked(cluster, program, host) == 200, lambda: program.log)
@@ -196,9 +211,10 @@ def asked(cluster: PodCluster, program: PodProgram, host: str) -> int:
     return cluster.ask(f"http://{host}/", to=("127.0.0.1", program.port("http"))).status
 
 
-@pytest.fixture(scope="module")
-def program(cluster: PodCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PodProgram]:
-    with cluster.program(tmp_path_factory.mktemp("program"), "--workers", "2") as started:
+@pytest.fixture
+def program(cluster: PodCluster, tmp_path: Path) -> Iterator[PodProgram]:
+    # A new one each time: who has just had an outage makes longer pauses in the next.
+    with cluster.program(tmp_path, "--workers", "2") as started:
         yield started
 
 
@@ -226,41 +242,40 @@ def test_without_the_api_server_for_a_minute_nothing_fails_though_pods_end(
             time.sleep(max(began + AWAY_SECONDS - time.monotonic(), 0))
         finally:
             cluster.start_api_server()
-        # The controllers of the cluster have pauses of their own; this needs none of them.
-        fewer = {**SLICE, "endpoints": [{"addresses": [ADDRESSES[2]]}]}
-        cluster.apply(fewer, namespace=NAMESPACE)
-        route_comes_and_goes(cluster, program, "after.example")
-        answers_come_from(ending, lambda: {ADDRESSES[2]}, cluster)
+        endpoints_become(cluster, program, ending, ADDRESSES[2:])
 
     assert (load.faults, ending.faults) == ([], [])
     assert min(load.requests.values()) > 500, load.requests
 
 
 def test_when_the_history_is_lost_all_is_compared_and_nothing_fails(
-    cluster: PodCluster, program: PodProgram
+    cluster: PodCluster, program: PodProgram, pods: Pods
 ) -> None:
-    with load_on(program, HOST) as load:
-        settles(cluster, program, load, 2)
+    cluster.wait_for(lambda: asked(cluster, program, ENDING) == 200, lambda: program.log)
+    with load_on(program, ENDING) as load:
+        endpoints_become(cluster, program, load, ADDRESSES[:2])
         cluster.kill()
         cluster.compact()
         cluster.start_api_server()
-        settles(cluster, program, load, 3)
+        endpoints_become(cluster, program, load, ADDRESSES[1:])
     metrics = program.ask("/metrics")[1].decode()
 
     assert load.faults == []
     assert 'informer_failures_total{kind="endpointslices",reason="gone"}' in metrics
 
 
-def test_a_token_that_is_rotated_costs_nothing(cluster: PodCluster, tmp_path: Path) -> None:
+def test_a_token_that_is_rotated_costs_nothing(
+    cluster: PodCluster, pods: Pods, tmp_path: Path
+) -> None:
     file = tmp_path / "token"
     account = cluster.path("v1", "ServiceAccount", NAMESPACE, "ingress")
     file.write_text(cluster.token(NAMESPACE, "ingress"))
     config = cluster.kubeconfig("outages", {"tokenFile": str(file)}, {})
     with (
         cluster.program(tmp_path, "--workers", "2", kubeconfig=config) as program,
-        load_on(program, HOST) as load,
+        load_on(program, ENDING) as load,
     ):
-        settles(cluster, program, load, 2)
+        endpoints_become(cluster, program, load, ADDRESSES[:2])
         cluster.call("DELETE", account)
         cluster.apply(ACCOUNT, namespace=NAMESPACE)
         # Watches outlive their token; they end with the API server.
@@ -268,13 +283,13 @@ def test_a_token_that_is_rotated_costs_nothing(cluster: PodCluster, tmp_path: Pa
         cluster.start_api_server()
         time.sleep(1)
         file.write_text(cluster.token(NAMESPACE, "ingress"))
-        settles(cluster, program, load, 3)
+        endpoints_become(cluster, program, load, ADDRESSES[1:])
 
     assert load.faults == []
 
 
 def test_when_the_leader_is_killed_the_other_one_goes_on(
-    cluster: PodCluster, tmp_path: Path
+    cluster: PodCluster, pods: Pods, tmp_path: Path
 ) -> None:
     def shown() -> list[Any]:
         item = cluster.get("networking.k8s.io/v1", "Ingress", "later", NAMESPACE)
@@ -295,13 +310,13 @@ def test_when_the_leader_is_killed_the_other_one_goes_on(
         cluster.wait_for(lambda: leads(first), lambda: first.log)
         with (
             cluster.program(tmp_path / "second", *options) as second,
-            load_on(second, HOST) as load,
+            load_on(second, ENDING) as load,
         ):
             assert not leads(second)
             first.signal(signal.SIGKILL)
             item = route("later", "later.example", "missing")
             cluster.apply(item, namespace=NAMESPACE)
-            settles(cluster, second, load, 2)
+            endpoints_become(cluster, second, load, ADDRESSES[:2])
             cluster.wait_for(lambda: shown() == [{"ip": "192.0.2.9"}], lambda: second.log)
             assert leads(second)
             told = cluster.path("events.k8s.io/v1", "Event", NAMESPACE)
