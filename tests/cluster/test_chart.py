@@ -13,7 +13,7 @@ from tests.chart.rendering import CHART, OLDEST, Object, render, workload
 from tests.chart.test_rendered import COMBINATIONS
 from tests.cluster.charted import arguments, environment
 from tests.cluster.pods import PodCluster
-from tests.cluster.test_pods import WORKLOAD
+from tests.cluster.shapes import served_pods
 
 ADDRESS = "192.0.2.50"
 
@@ -68,7 +68,7 @@ def test_a_deployment_with_rights_in_one_namespace_serves_that_alone(
     assert len(pods) == 2
     (container,) = pods[0]["spec"]["containers"]
     for namespace in ("a", "b"):
-        manifests = WORKLOAD.replace("web.example", f"{namespace}.example")
+        manifests = served_pods(f"{namespace}.example", 2)
         pod_cluster.apply(manifests.replace(": pipy", ": narrow"), namespace=namespace)
     pod_cluster.wait_for(lambda: pod_cluster.pods("a") and pod_cluster.pods("b"))
 

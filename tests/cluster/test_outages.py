@@ -20,33 +20,13 @@ import pytest
 from tests.cluster.inside import PodProgram
 from tests.cluster.load import Load, load_on
 from tests.cluster.pods import PodCluster
+from tests.cluster.shapes import served_pods
 
 NAMESPACE = "outages"
 HOST = "outages.example"
 ENDING = "ending.example"
 ADDRESSES = ("10.1.250.1", "10.1.250.2", "10.1.250.3")
 AWAY_SECONDS = 60.0
-WORKLOAD = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec:
-  selector: {app: web}
-  ports: [{port: 80, targetPort: 8080}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 3
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata:
-      labels: {app: web}
-      annotations: {fake/linger: "2"}
-    spec:
-      containers: [{name: web, image: echo, ports: [{containerPort: 8080}]}]
-"""
 ACCOUNT = """
 apiVersion: v1
 kind: ServiceAccount
@@ -127,8 +107,7 @@ class Pods:
 @pytest.fixture(scope="module")
 def cluster(pod_cluster: PodCluster) -> Iterator[PodCluster]:
     pod_cluster.make_namespace(NAMESPACE)
-    pod_cluster.apply(WORKLOAD + "---" + ACCOUNT, namespace=NAMESPACE)
-    pod_cluster.apply(route("web", HOST), namespace=NAMESPACE)
+    pod_cluster.apply(served_pods(HOST, 3) + "---" + ACCOUNT, namespace=NAMESPACE)
     pod_cluster.wait_for(lambda: len(pod_cluster.pods(NAMESPACE)) == 3)
     yield pod_cluster
     pod_cluster.delete("v1", "Namespace", NAMESPACE)

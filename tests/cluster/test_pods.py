@@ -8,39 +8,8 @@ import pytest
 
 from tests.cluster.control_plane import Refusal
 from tests.cluster.pods import PodCluster
+from tests.cluster.shapes import served_pods
 
-WORKLOAD = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec:
-  selector: {app: web}
-  ports: [{port: 80, targetPort: 8080}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      containers: [{name: web, image: echo, ports: [{containerPort: 8080}]}]
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  ingressClassName: pipy
-  rules:
-  - host: web.example
-    http:
-      paths:
-      - path: /
-        pathType: Prefix
-        backend: {service: {name: web, port: {number: 80}}}
-"""
 READER = """
 apiVersion: v1
 kind: ServiceAccount
@@ -52,7 +21,7 @@ def test_the_program_serves_pods_and_an_account_has_its_own_rights_alone(
     pod_cluster: PodCluster, tmp_path: Path
 ) -> None:
     pod_cluster.make_namespace("pods")
-    pod_cluster.apply(WORKLOAD + "---" + READER, namespace="pods")
+    pod_cluster.apply(served_pods("web.example", 2) + "---" + READER, namespace="pods")
     pod_cluster.wait_for(lambda: len(pod_cluster.pods("pods")) == 2)
     assert "web.example" in pod_cluster.kubectl("get", "ingress", "-n", "pods")
     config = str(pod_cluster.account("pods", "reader"))

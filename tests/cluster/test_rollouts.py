@@ -10,43 +10,10 @@ import pytest
 from tests.cluster.inside import PodProgram
 from tests.cluster.load import Load, load_on
 from tests.cluster.pods import PodCluster
+from tests.cluster.shapes import served_pods
 
 NAMESPACE = "rollouts"
 HOST = "rollouts.example"
-WORKLOAD = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec:
-  selector: {app: web}
-  ports: [{port: 80, targetPort: 8080}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 3
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata:
-      labels: {app: web}
-      annotations: {fake/linger: "2"}
-    spec:
-      containers: [{name: web, image: echo, ports: [{containerPort: 8080}]}]
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  ingressClassName: pipy
-  rules:
-  - host: rollouts.example
-    http:
-      paths:
-      - path: /
-        pathType: Prefix
-        backend: {service: {name: web, port: {number: 80}}}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +21,7 @@ def program(
     pod_cluster: PodCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PodProgram]:
     pod_cluster.make_namespace(NAMESPACE)
-    pod_cluster.apply(WORKLOAD, namespace=NAMESPACE)
+    pod_cluster.apply(served_pods(HOST, 3), namespace=NAMESPACE)
     pod_cluster.wait_for(lambda: len(pod_cluster.pods(NAMESPACE)) == 3)
     with pod_cluster.program(tmp_path_factory.mktemp("program"), "--workers", "2") as started:
         yield started
