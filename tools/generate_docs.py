@@ -19,7 +19,7 @@ from typing import Any, Final
 import yaml
 
 from fsm_twisted.compiler.annotations import ANNOTATIONS, LATER, Asked
-from fsm_twisted.net.tls import HandshakeResult
+from fsm_twisted.net.handshake import HandshakeResult
 from fsm_twisted.observe.access_format import JSON_FIELDS, VARIABLES
 from fsm_twisted.observe.exposition import FAMILIES, PREFIX
 from fsm_twisted.proxy.places import Refusal

@@ -130,7 +130,13 @@ EFFECTS = {
     **OTHERS,
 }
 # These are accepted for those who come from FSM.
-WITHOUT_EFFECT = {"fsm.version", "fsm.ingress.namespaced"}
+WITHOUT_EFFECT = {
+    "fsm.version",
+    "fsm.ingress.namespaced",
+    "fsm.ingress.tls.mTLS",
+    "fsm.ingress.tls.sslPassthrough.enabled",
+    "fsm.ingress.tls.sslPassthrough.upstreamPort",
+}
 
 
 def leaves(tree: Mapping[str, Any], above: str = "") -> Iterator[str]:
@@ -216,6 +222,8 @@ def test_helm_refuses_by_the_schema_and_names_the_place() -> None:
     ("values", "said"),
     [
         ({"http.enabled": False}, "nothing would listen"),
+        ({"tls.mTLS": True}, "not honoured by this version"),
+        ({"tls.sslPassthrough.enabled": True}, "not honoured by this version"),
         ({"kind": "DaemonSet", **SCALED}, "needs a Deployment"),
         ({**SCALED, "autoScale.minReplicas": 6}, "more than maxReplicas"),
         (
