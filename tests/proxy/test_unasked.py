@@ -31,6 +31,7 @@ def leading_to(port: int) -> Snapshot:
 def test_bytes_that_nobody_asked_for_are_no_answer_to_a_request_of_the_same_turn() -> None:
     world = turning(FsmReactor)
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(5.0)
     plane = DataPlane(
         world.reactor,
         Sweep(world.reactor, lambda: 0.0),
