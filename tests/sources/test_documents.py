@@ -142,7 +142,8 @@ def test_anchors_and_merges_work() -> None:
         ("a: 1\n<<: 7\n", 1, "merges"),
         ("kind: List\nitems: {}\n", 1, "items"),
         ("a: 1\nb: " + "[" * 200 + "]" * 200, 2, "nested"),
-        ("[" * 100_000, 1, "nested"),
+        # PyYAML 6.0.4 has a limit of its own, which may speak before ours.
+        ("[" * 100_000, 1, "nested|nesting"),
     ],
 )
 def test_what_is_no_manifest_is_refused_with_its_line(text: str, line: int, word: str) -> None:
@@ -212,7 +213,8 @@ def test_any_text_is_documents_or_a_fault_with_a_line(text: str) -> None:
         ('{"a": 1,\n "a": 2}', 1, "twice"),
         ('\n\n{"a": NaN}', 3, "NaN"),
         ('{"a": ' + "9" * 5000 + "}", 1, "number"),
-        ("[" * 100_000, 1, "nested"),
+        # PyYAML 6.0.4 has a limit of its own, which may speak before ours.
+        ("[" * 100_000, 1, "nested|nesting"),
         ("a: 1", 1, "JSON"),
     ],
 )

@@ -356,9 +356,10 @@ def test_what_a_worker_had_counted_a_second_before_it_was_killed_is_not_lost(
         world.status("/1")
     # Nobody asks: workers tell by themselves.
     world.until(lambda: sum(map(replies, world.fleet._counts._newest.values())) == 10)
-    for at in range(WORKERS):
-        os.kill(world.pid(at), signal.SIGKILL)
-    world.until(lambda: world.generations == [0, 0])
+    killed = {world.pid(at) for at in range(WORKERS)}
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    world.until(lambda: killed.isdisjoint(world.pid(at) for at in range(WORKERS)))
     found: list[Report] = []
     world.fleet.report().addCallback(found.append)
     world.until(lambda: found)
