@@ -14,7 +14,7 @@ help:
 	@echo "make test      the whole test suite"
 	@echo "make lint      formatting, types, layers, news"
 	@echo "make chart     the Helm chart and a repository's index in dist/charts"
-	@echo "make bench     CPU per request beside nginx and haproxy"
+	@echo "make bench     CPU per request beside nginx, haproxy, Envoy, Traefik and Caddy"
 	@echo "make fuzz      the fuzz targets, FUZZ_SECONDS each (60)"
 	@echo "make clean     remove what the targets made, $(VENV) excepted"
 
@@ -55,8 +55,16 @@ chart:
 	  "$$helm" package charts/fsm --destination $(CHARTS) \
 	  && "$$helm" repo index $(CHARTS) $(if $(CHARTS_URL),--url $(CHARTS_URL))
 
+# The peers; what Debian has is installed where one may, or named by the benchmark.
+PEERS := nginx haproxy wrk nghttp2-client openssl
+BENCH_OPTIONS :=
+
 bench: install
-	$(BIN)/python benchmarks/http.py
+	@for peer in nginx haproxy wrk h2load openssl; do PATH=$$PATH:/usr/sbin command -v $$peer >/dev/null || missing=1; done; \
+	  if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $(PEERS) >/dev/null; fi
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[benchmark]'
+	$(BIN)/python benchmarks/http.py $(BENCH_OPTIONS)
 
 FUZZ_TARGETS := $(filter-out __init__ test_%,$(basename $(notdir $(wildcard tests/fuzz/*.py))))
 FUZZ_SECONDS ?= 60

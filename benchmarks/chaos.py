@@ -19,12 +19,13 @@ import json
 import tempfile
 from collections.abc import Sequence
 
-from benchmarks import ingress, peers, table
+from benchmarks import ingress, table
 from benchmarks.circumstances import circumstances
 from benchmarks.ingress import HOST
 from benchmarks.measure import BenchmarkError
 from benchmarks.origin import Origin
 from benchmarks.scenarios import SCENARIOS, Outcome, Plan, play
+from benchmarks.site import Rule, free_port
 
 HEADINGS = (
     "scenario", "faulty", "requests", "failed idempotent", "failed others",
@@ -42,8 +43,8 @@ async def run_scenario(name: str, plan: Plan) -> Outcome:
     origins = [Origin(f"e{number}") for number in range(plan.endpoints)]
     for origin in origins:
         await origin.start()
-    ports = ingress.Ports(peers.free_port(), peers.free_port(), peers.free_port())
-    text = ingress.manifests((HOST,), tuple(origin.port for origin in origins))
+    ports = ingress.Ports(free_port(), free_port(), free_port())
+    text = ingress.manifests((Rule(HOST),), tuple(origin.port for origin in origins))
     options = ("--upstream-timeout", f"{plan.upstream_seconds:g}", "--connect-timeout", "1")
     with tempfile.TemporaryDirectory(prefix="fsm-chaos-") as folder:
         running = await asyncio.to_thread(ingress.launch, Path(folder), text, ports, options)

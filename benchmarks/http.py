@@ -1,5 +1,5 @@
 """
-CPU per request of this ingress, nginx and haproxy, in one interleaved run.
+CPU per request of this ingress and its peers, in one interleaved run.
 
 ``python benchmarks/http.py --help`` tells the options, docs/performance.md the method.
 """
@@ -15,24 +15,25 @@ if sys.path and Path(sys.path[0] or ".").resolve() == Path(__file__).resolve().p
 
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import count
+from functools import partial
 
-from benchmarks import ingress, loads, peers, table
+from benchmarks import loads, peers, table
 from benchmarks.circumstances import circumstances
-from benchmarks.loads import Load
-from benchmarks.measure import BenchmarkError, Sample, take_sample
-from benchmarks.peers import Peer, Site
+from benchmarks.measure import BenchmarkError
+from benchmarks.peer import Peer
+from benchmarks.site import Site, missing_programs
+from benchmarks.turns import Plan, Stage, take_turns
 
 ROOT = Path(__file__).resolve().parent.parent
 UNCOUNTED = ROOT / "benchmarks" / "uncounted"
 MISSING = 3
-ALL_PEERS = ("ours", "nginx", "haproxy")
+ALL_PEERS = ("ours", *peers.OTHERS)
+PACKAGES = {"h2load": "nghttp2-client"}  # those of another name than their program
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -47,7 +48,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--peers", default=",".join(ALL_PEERS), help="which of them [%(default)s]")
     add("--python", default=sys.executable, metavar="PATH",
         help="interpreter of the environment that ours runs in [the running one]")  # fmt: skip
-    add("--workers", type=int, default=0, help="of ours; 0: one process [%(default)s]")
+    add("--workers", type=int, default=1, help="of ours; 0: one process [%(default)s]")
+    add("--minutes", type=float, default=20.0,
+        help="no round is begun that would end after that [%(default)s]")  # fmt: skip
     add(
         "--option",
         action="append",
@@ -84,96 +87,50 @@ def worktree(revision: str, folder: Path) -> Iterator[Path]:
         subprocess.run(remove, capture_output=True, check=False)
 
 
-def choose_peers(options: argparse.Namespace, site: Site, stack: ExitStack) -> list[Peer]:
+def choose_peers(options: argparse.Namespace, baseline: Path | None, site: Site) -> list[Peer]:
     """Configure the proxies that were asked for, in the order of their turns."""
     workers = ("--workers", str(options.workers))
 
     def ours(name: str, root: Path | None = None, *more: str) -> Peer:
         return peers.ours(site, name, options.python, root, (*workers, *more))
 
-    makers = {
-        "ours": lambda: ours("ours"),
-        "nginx": lambda: peers.nginx(site),
-        "haproxy": lambda: peers.haproxy(site),
-    }
-    chosen = [makers[name]() for name in options.peers.split(",")]
+    names = options.peers.split(",")
+    chosen = [ours("ours") if name == "ours" else peers.OTHERS[name](site) for name in names]
     chosen += [ours(f"ours {each}", None, *shlex.split(each)) for each in options.variants]
     if options.uncounted:
         chosen.append(ours("ours, uncounted", UNCOUNTED))
-    if options.baseline:
-        root = stack.enter_context(worktree(options.baseline, site.folder))
-        chosen.append(ours(options.baseline, root))
+    if baseline is not None:
+        chosen.append(ours(options.baseline, baseline))
     return chosen
 
 
-def cores() -> tuple[int, int]:
-    """Return the core of the proxies and that of backend and load generator."""
-    allowed = sorted(os.sched_getaffinity(0))
-    return allowed[0], allowed[-1]
-
-
-def measure(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, list[Sample]]]:
-    """Start everything and take the turns: one proxy after the other, round after round."""
-    proxy_core, load_core = cores()
-    site = peers.make_site(folder)
+def measure(options: argparse.Namespace, folder: Path) -> table.Results:
+    """Start what is needed and take the turns."""
     wanted = [load for load in loads.LOADS if load.name in options.loads.split(",")]
-    if any(load.is_http2 for load in wanted) and peers.missing_programs(["h2load"]):
-        print("h2: left out, for h2load is missing (Debian: nghttp2-client)", file=sys.stderr)
-        wanted = [load for load in wanted if not load.is_http2]
+    plan = Plan(options.rounds, options.seconds, options.warm, options.minutes * 60)
     with ExitStack() as stack:
-        backend = peers.start(peers.backend(site), site, load_core)
-        stack.callback(ingress.stop, backend)
-        running: list[tuple[Peer, int]] = []
-        for peer in choose_peers(options, site, stack):
-            process = peers.start(peer, site, proxy_core)
-            stack.callback(ingress.stop, process)
-            running.append((peer, process.pid))
-        return {
-            load.name: _measure_load(options, load, running, site, load_core) for load in wanted
-        }
-
-
-def _measure_load(
-    options: argparse.Namespace,
-    load: Load,
-    running: Sequence[tuple[Peer, int]],
-    site: Site,
-    core: int,
-) -> dict[str, list[Sample]]:
-    path = site.folder / f"{load.name}.load"
-    path.write_text(loads.paths() if load.is_http2 else loads.script(load))
-    make_run = loads.h2load_run if load.is_http2 else loads.wrk_run
-    seen = count_from(site)
-    taken: dict[str, list[Sample]] = {peer.name: [] for peer, _ in running}
-    for number in range(options.rounds):
-        for peer, pid in running:
-            port = peer.https_port if load.is_tls else peer.http_port
-            run = make_run(load, port, options.seconds + options.warm, path, core)
-            try:
-                sample = take_sample(pid, run, options.seconds, options.warm, seen)
-            except BenchmarkError as error:
-                msg = f"{peer.name}, {load.name}: {error}"
-                raise BenchmarkError(msg) from None
-            taken[peer.name].append(sample)
-            figure = f"{sample.microseconds_per_request:.1f}"
-            print(f"{load.name} {number + 1}/{options.rounds} {peer.name}: {figure}", flush=True)
-    return taken
-
-
-def count_from(site: Site) -> Callable[[], int]:
-    """Return a counter of the backend's requests that leaves its own askings out."""
-    asked = count()
-    return lambda: peers.requests_seen(site.backend_port) - next(asked)
+        baseline = None
+        if options.baseline:
+            baseline = stack.enter_context(worktree(options.baseline, folder))
+        stage = Stage(folder / "site", partial(choose_peers, options, baseline), stack)
+        return take_turns(stage, wanted, plan)
 
 
 def check_tools(options: argparse.Namespace) -> str:
     """Return why nothing can be measured here, in one line; empty when all is there."""
-    wanted = ["wrk", "nginx", "openssl"]
-    if "haproxy" in options.peers.split(","):
-        wanted.append("haproxy")
-    missing = peers.missing_programs(wanted)
+    asked = options.peers.split(",")
+    clients = {load.client.value for load in loads.LOADS if load.name in options.loads.split(",")}
+    debian = {"nginx", "openssl", *clients, *(name for name in asked if name in peers.DEBIAN)}
+    missing = missing_programs(sorted(debian))
     if missing:
-        return f"missing: {', '.join(missing)}; on Debian: apt-get install {' '.join(missing)}"
+        packages = " ".join(PACKAGES.get(name, name) for name in missing)
+        return f"missing: {', '.join(missing)}; on Debian: apt-get install {packages}"
+    missing = missing_programs([name for name in asked if name in peers.PYPI])
+    if missing:
+        packages = " ".join(peers.PYPI[name] for name in missing)
+        return (
+            f"missing: {', '.join(missing)}; {Path(sys.executable).parent}/pip install {packages}"
+        )
     installed = subprocess.run(
         [options.python, "-c", "import fsm_twisted, twisted"], capture_output=True, check=False
     )
@@ -185,7 +142,7 @@ def check_tools(options: argparse.Namespace) -> str:
 
 def report(options: argparse.Namespace, results: table.Results) -> None:
     """Print the table; write the files that were asked for."""
-    facts = circumstances(options.python) | peers.versions()
+    facts = circumstances(options.python) | peers.versions(options.peers.split(","))
     lines = [row.cells() for row in table.rows(results)]
     table.report(table.HEADINGS, lines, facts, options.markdown)
     if options.json:

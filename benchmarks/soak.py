@@ -22,12 +22,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import frozen
 
-from benchmarks import ingress, memory, peers, table
+from benchmarks import ingress, memory, table
 from benchmarks.circumstances import circumstances
 from benchmarks.ingress import HOST, Running
 from benchmarks.measure import BenchmarkError
 from benchmarks.memory import Figure
 from benchmarks.origin import Origin
+from benchmarks.site import Rule, free_port
 
 SPARE_DESCRIPTORS = 500
 # Nothing may time out while it is being looked at.
@@ -81,8 +82,8 @@ def phases(amounts: Amounts) -> tuple[Phase, ...]:
 
 
 async def _on_fresh_process(phase: Phase, port: int) -> Figure:
-    ports = ingress.Ports(peers.free_port(), peers.free_port(), peers.free_port())
-    text = ingress.manifests((HOST,), (port,))
+    ports = ingress.Ports(free_port(), free_port(), free_port())
+    text = ingress.manifests((Rule(HOST),), (port,))
     with tempfile.TemporaryDirectory(prefix="fsm-soak-") as folder:
         running = await asyncio.to_thread(ingress.launch, Path(folder), text, ports, OPTIONS)
         try:

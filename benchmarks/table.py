@@ -11,6 +11,7 @@ from attrs import frozen
 from benchmarks.measure import Sample, middle
 
 REFERENCE = "nginx"
+OURS = "ours"
 
 Results = Mapping[str, Mapping[str, Sequence[Sample]]]  # load -> peer -> samples
 
@@ -20,7 +21,8 @@ class Row:
     """
     One line of the table; times in CPU microseconds per request.
 
-    ``first`` is the part of the first process, which is the master where there are workers.
+    ``first`` is the part of the first process, which is the master where there are workers;
+    ``ratio`` is to the reference, ``ours`` that of ours to this one.
     """
 
     load: str
@@ -30,19 +32,19 @@ class Row:
     least: float
     most: float
     ratio: float | None
+    ours: float | None
     requests: int
 
     def cells(self) -> tuple[str, ...]:
         """Return the line as text, one entry for each of `HEADINGS`."""
-        ratio = "-" if self.ratio is None else f"{self.ratio:.2f}"
+        ratios = ("-" if each is None else f"{each:.2f}" for each in (self.ratio, self.ours))
         spread = f"{_time(self.least)} - {_time(self.most)}"
-        times = (_time(self.median), _time(self.first), spread)
-        return (self.load, self.peer, *times, ratio, str(self.requests))
+        return (self.load, self.peer, _time(self.median), spread, *ratios, str(self.requests))
 
 
 HEADINGS = (
-    *("load", "proxy", "CPU/request", "first process"),
-    *("least - most", f"x {REFERENCE}", "requests"),
+    *("load", "proxy", "CPU/request", "least - most"),
+    *(f"x {REFERENCE}", "ours x it", "requests"),
 )
 
 
@@ -73,10 +75,11 @@ def rows(results: Results) -> list[Row]:
         for peer, samples in taken.items():
             each = [sample.microseconds_per_request for sample in samples]
             ratio = paired_ratio(samples, taken[REFERENCE]) if REFERENCE in taken else None
+            ours = paired_ratio(taken[OURS], samples) if OURS in taken else None
             requests = sum(sample.requests for sample in samples)
             first = median(sample.first_microseconds for sample in samples)
             typical = middle(samples), first, min(each), max(each)
-            found.append(Row(load, peer, *typical, ratio, requests))
+            found.append(Row(load, peer, *typical, ratio, ours, requests))
     return found
 
 
@@ -125,6 +128,7 @@ def data(results: Results) -> list[dict[str, object]]:
             "median_us": round(row.median, 3),
             "first_process_us": round(row.first, 3),
             "ratio": None if row.ratio is None else round(row.ratio, 4),
+            "ours_ratio": None if row.ours is None else round(row.ours, 4),
             "requests": row.requests,
             "samples_us": [
                 round(sample.microseconds_per_request, 3) for sample in results[row.load][row.peer]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import ingress, loads, measure, peers, table
-from benchmarks.measure import BenchmarkError, Sample, WrkRun
+from benchmarks import ingress, loads, measure, table
+from benchmarks.measure import BenchmarkError, ClientRun, Sample
+from benchmarks.site import Rule, missing_programs
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "benchmarks" / "http.py"
@@ -116,7 +118,7 @@ def test_without_the_reference_there_is_no_ratio() -> None:
     (row,) = table.rows({"plain": {"ours": [Sample(3_000_000, 100, 1.0)]}})
 
     assert row.ratio is None
-    assert row.cells() == ("plain", "ours", "30.0 us", "0.0 us", "30.0 us - 30.0 us", "-", "100")
+    assert row.cells() == ("plain", "ours", "30.0 us", "30.0 us - 30.0 us", "-", "1.00", "100")
 
 
 def test_times_from_a_millisecond_on_are_told_in_milliseconds() -> None:
@@ -135,28 +137,60 @@ def test_both_layouts_carry_every_cell() -> None:
     assert table.markdown(headings, lines).splitlines()[2] == "| plain | ours | 12.3 us |"
 
 
+H2LOAD = """\
+requests: 99 total, 99 started, {done} done, {succeeded} succeeded, {failed} failed, 0 errored, \
+0 timeout
+status codes: {good} 2xx, 0 3xx, {bad} 4xx, 0 5xx
+"""
+
+
+def test_h2load_tells_what_was_answered() -> None:
+    output = H2LOAD.format(done=21141, succeeded=21141, failed=0, good=21150, bad=0)
+
+    assert measure.parse_h2load(output) == 21141
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"done": 0, "succeeded": 0, "failed": 0, "good": 0, "bad": 0},
+        {"done": 9, "succeeded": 8, "failed": 1, "good": 9, "bad": 0},
+        {"done": 9, "succeeded": 9, "failed": 0, "good": 8, "bad": 1},
+        {"done": 9, "succeeded": 9, "failed": 0, "good": 8, "bad": 0},
+    ],
+)
+def test_a_run_of_h2load_with_a_fault_is_no_figure(figures: dict[str, int]) -> None:
+    with pytest.raises(BenchmarkError):
+        measure.parse_h2load(H2LOAD.format(**figures))
+
+
 @pytest.mark.parametrize("load", loads.LOADS, ids=lambda load: load.name)
-def test_a_load_names_its_own_host(load: loads.Load) -> None:
-    text = loads.script(load)
-
-    assert f"Host: {load.host}" in text
-    assert "@" not in text.replace("application/xhtml", "")
+def test_a_script_has_no_gap_left(load: loads.Load) -> None:
+    assert not re.search("@[A-Z]+@", loads.script(load))
 
 
-def test_wrk_runs_longer_than_we_measure() -> None:
-    run = loads.wrk_run(loads.LOADS[0], 8000, 3.2, Path("x.lua"), 1)
+def test_wrk_runs_longer_than_we_measure(tmp_path: Path) -> None:
+    run = loads.make_run(loads.LOADS[0], 8000, 3.2, tmp_path, 1)
 
     (seconds,) = (int(word[2:-1]) for word in run.command if word.startswith("-d"))
     assert seconds > 3.2
-    assert run == WrkRun(run.command, loads.LOADS[0].connections)
+    assert run == ClientRun(run.command, loads.LOADS[0].connections)
 
 
-def test_each_endpoint_gets_its_slice() -> None:
-    text = ingress.manifests(("a.example", "b.example"), (9001, 9002))
+def test_each_endpoint_gets_its_slice_and_each_host_its_ingress() -> None:
+    text = ingress.manifests((Rule("a.example"), Rule("b.example", ("/c", "/d"))), (9001, 9002))
 
     assert text.count("kind: EndpointSlice") == 2
-    assert text.count("- host: ") == 2
+    assert text.count("kind: Ingress") == 2
+    assert text.count("pathType: ") == 3
     assert "Secret" not in text
+
+
+def test_what_speaks_websocket_is_a_service_of_its_own() -> None:
+    text = ingress.manifests((Rule("a.example"), Rule("b.example")), (9001,), socket_port=9002)
+
+    assert text.count(f"path: {loads.SOCKET_PATH},") == 1
+    assert "name: socket-9002" in text
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -170,14 +204,14 @@ def test_an_unknown_load_is_named_with_those_that_there_are() -> None:
 
     assert done.returncode == 2
     assert "'quic'" in done.stderr
-    assert "plain, tls, h2, large" in done.stderr
+    assert "plain, tls, h2, " in done.stderr
 
 
 def test_missing_programs_are_told_in_one_line_with_the_command_that_brings_them() -> None:
     # A path of its own, and no /usr/sbin: as on a machine without them.
     code = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); from benchmarks import http, peers;"
-        "peers.DAEMON_PLACES = (); sys.exit(http.main([]))"
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); from benchmarks import http, site;"
+        "site.PLACES = (); sys.exit(http.main([]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(ROOT)],
@@ -189,11 +223,11 @@ def test_missing_programs_are_told_in_one_line_with_the_command_that_brings_them
 
     assert done.returncode == 3
     assert done.stderr.count("\n") == 1
-    assert "apt-get install wrk nginx openssl haproxy" in done.stderr
+    assert "apt-get install nghttp2-client haproxy nginx openssl wrk" in done.stderr
 
 
 def test_a_short_run_comes_to_a_figure_for_each_load(tmp_path: Path) -> None:
-    missing = peers.missing_programs(("wrk", "nginx", "openssl"))
+    missing = missing_programs(("wrk", "nginx", "openssl"))
     if missing:
         pytest.skip(f"not installed here: {', '.join(missing)}")
     figures, page = tmp_path / "figures.json", tmp_path / "table.md"
