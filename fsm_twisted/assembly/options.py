@@ -39,6 +39,7 @@ def proxy_options(settings: Settings) -> ProxyOptions:
         upstream_seconds=settings.upstream_timeout,
         tunnel_seconds=settings.tunnel_timeout,
         plain_http=settings.plain_http_on_tls_hosts if settings.https else PlainHttp.SERVE,
+        has_https=bool(settings.https),
         https_redirect_port=settings.https_redirect_port,
         trusted_proxies=settings.trusted_proxies,
         proxy_protocol=settings.proxy_protocol,

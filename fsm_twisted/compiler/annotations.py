@@ -41,7 +41,7 @@ class Annotation(Generic[T_co]):
 
     ``parse`` raises `ValueFault`; ``default`` holds when the annotation is absent or faulty.
     ``protects``: it asks for a protection, so a fault in value or name refuses the Ingress
-    instead (D6). The texts are the columns of the documentation.
+    instead (D6), with the finding ``fault_code``. The texts are the columns of the documentation.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Annotation(Generic[T_co]):
     risk: str
     example: str
     protects: bool = False
+    fault_code: str = "upstream_tls_invalid"
 
 
 class Asked(Enum):
@@ -253,6 +254,48 @@ UPSTREAM_SSL_VERIFY: Final = Annotation[bool](
     protects=True,
 )
 
+SSL_PASSTHROUGH: Final = Annotation[bool](
+    name="ssl-passthrough",
+    parse=parse_boolean,
+    default=False,
+    values="a boolean as `session-sticky`; true needs the option `--ssl-passthrough on`",
+    default_text="`false`",
+    effect="TLS of the hosts of the rules goes unopened to the backend of the path `/`, else to "
+    "`defaultBackend`, see [TLS](tls.md#passthrough)",
+    error="finding `passthrough_invalid` or, without the option, `security_unsupported`, "
+    f"{_REFUSED}",
+    risk="nothing of a request is seen: no other path, rewrite, header or limit has an effect "
+    "(finding `passthrough_ignored`); younger Ingresses get nothing of the host (`host_lost`)",
+    example="true",
+    protects=True,
+    fault_code="passthrough_invalid",
+)
+SSL_REDIRECT: Final = Annotation[bool | None](
+    name="ssl-redirect",
+    parse=parse_boolean,
+    default=None,
+    values="a boolean as `session-sticky`",
+    default_text="the option `--plain-http-on-tls-hosts`",
+    effect="on TLS hosts: `false` serves plain HTTP on the paths of the Ingress, `true` redirects "
+    "it (308) although the option says `serve`; where that says `forbid`, 403 it is",
+    error=_INVALID,
+    risk="`false` lets everything be read on its way",
+    example="false",
+)
+FORCE_SSL_REDIRECT: Final = Annotation[bool](
+    name="force-ssl-redirect",
+    parse=parse_boolean,
+    default=False,
+    values="a boolean as `session-sticky`",
+    default_text="`false`",
+    effect="plain HTTP is redirected (308) on every host of the Ingress, with `spec.tls` or "
+    "without, and also where there is no HTTPS listener: for a load balancer that speaks TLS",
+    error=_INVALID,
+    risk="an endless loop when that load balancer is not in `--trusted-proxies` or does not send "
+    "`X-Forwarded-Proto: https`",
+    example="true",
+)
+
 ANNOTATIONS: Final[tuple[Annotation[object], ...]] = (
     LB_TYPE,
     HASH_BY,
@@ -268,6 +311,9 @@ ANNOTATIONS: Final[tuple[Annotation[object], ...]] = (
     UPSTREAM_SSL_SECRET,
     UPSTREAM_SSL_NAME,
     UPSTREAM_SSL_VERIFY,
+    SSL_PASSTHROUGH,
+    SSL_REDIRECT,
+    FORCE_SSL_REDIRECT,
 )
 
 
@@ -275,10 +321,10 @@ def _by_presence(kind: Asked) -> Callable[[str], Asked]:
     return lambda text: kind if text.strip() else Asked.NOTHING
 
 
-def _by_boolean(kind: Asked, *, asks_when: bool = True) -> Callable[[str], Asked]:
+def _by_boolean(kind: Asked) -> Callable[[str], Asked]:
     def asked(text: str) -> Asked:
         try:
-            return kind if parse_boolean(text) is asks_when else Asked.NOTHING
+            return kind if parse_boolean(text) else Asked.NOTHING
         except ValueFault:
             return kind
 
@@ -305,23 +351,5 @@ LATER: Final[tuple[LaterAnnotation, ...]] = (
         _by_presence(Asked.PROTECTION),
         _SECRET_NAME,
         "the authority of client certificates",
-    ),
-    LaterAnnotation(
-        "ssl-passthrough",
-        _by_boolean(Asked.PROTECTION),
-        _BOOLEAN,
-        "TLS goes through to the Service unopened",
-    ),
-    LaterAnnotation(
-        "ssl-redirect",
-        _by_boolean(Asked.COMFORT, asks_when=False),
-        _BOOLEAN,
-        "whether plain HTTP on a TLS host is redirected",
-    ),
-    LaterAnnotation(
-        "force-ssl-redirect",
-        _by_boolean(Asked.COMFORT),
-        _BOOLEAN,
-        "plain HTTP is always redirected",
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 import attrs
@@ -107,14 +107,17 @@ def default_of(host: str, defaults: Mapping[str, Bid[Route]]) -> Route | None:
 
 
 def note_lost_claims(
-    plan: IngressPlan, holders: Mapping[ClaimKey, Bid[Claim]], book: FindingBook
+    plan: IngressPlan,
+    holders: Mapping[ClaimKey, Bid[Claim]],
+    passed: Container[str],
+    book: FindingBook,
 ) -> None:
-    """Tell *plan* of each claim that another Ingress holds, and which one."""
+    """Tell *plan* of each claim that another Ingress holds, unless the TLS of its host passes."""
     for claim in plan.claims:
         holder = holders[claim.key]
-        if holder.ref == plan.ref:
+        if holder.ref == plan.ref or claim.route.host in passed:
             continue
-        why = _precedence(holder, plan)
+        why = precedence(holder, plan)
         if claim.yields and not holder.wanted.yields:
             why = "which says Prefix, not ImplementationSpecific"
         what = f"{describe(claim.key)} belongs to {holder.ref}, {why}"
@@ -122,7 +125,10 @@ def note_lost_claims(
 
 
 def note_lost_defaults(
-    plan: IngressPlan, holders: Mapping[str, Bid[Route]], book: FindingBook
+    plan: IngressPlan,
+    holders: Mapping[str, Bid[Route]],
+    passed: Container[str],
+    book: FindingBook,
 ) -> None:
     """
     Tell *plan* where it is not the default backend, but may have wanted to be.
@@ -134,6 +140,8 @@ def note_lost_defaults(
     if "" in plan.hosts or not plan.hosts:
         _note_lost_default(plan, "requests that no rule answers", holders[OVERALL], book)
     for host in filter(None, plan.hosts):
+        if host in passed:
+            continue
         _note_lost_default(plan, f"host {host}", holders[host], book)
 
 
@@ -142,13 +150,14 @@ def _note_lost_default(
 ) -> None:
     if holder.ref == plan.ref:
         return
-    why = _precedence(holder, plan)
+    why = precedence(holder, plan)
     what = f"{holder.ref}, {why}, already is the default backend for {what_for}"
     answers = f"{holder.ref} answers"
     book.note(plan.ref, "default_backend_lost", "spec.defaultBackend", what, answers)
 
 
-def _precedence(winner: Bid[V], loser: IngressPlan) -> str:
+def precedence(winner: Bid[V], loser: IngressPlan) -> str:
+    """Say why *winner* comes before *loser*."""
     if winner.created == loser.created:
         return "which is first by namespace and name"
     return "which is older"

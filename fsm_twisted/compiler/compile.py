@@ -21,6 +21,13 @@ from fsm_twisted.compiler.claims import (
 )
 from fsm_twisted.compiler.classes import our_ingresses
 from fsm_twisted.compiler.findings import Finding, FindingBook, in_order
+from fsm_twisted.compiler.host_claims import (
+    host_bids,
+    note_lost_hosts,
+    passed_host,
+    passing_routes,
+    tls_hosts,
+)
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.compiler.routes import IngressPlan, plan_ingress
 from fsm_twisted.compiler.tls import CertificateTime, settle_tls
@@ -67,29 +74,36 @@ def compile_snapshot(
     plans = [plan_ingress(each, resolver, options) for each in ingresses]
     claims = settle(plans, claim_bids, best_claim)
     defaults = settle(plans, default_bids, oldest)
+    owners = settle(plans, host_bids, oldest)
+    passing = passing_routes(owners)
     for plan in plans:
-        note_lost_claims(plan, claims, book)
-        note_lost_defaults(plan, defaults, book)
-    hosts = virtual_hosts(routes_by_host(claims), defaults)
+        note_lost_claims(plan, claims, passing, book)
+        note_lost_defaults(plan, defaults, passing, book)
+        note_lost_hosts(plan, owners, book)
+    hosts = {
+        **virtual_hosts(routes_by_host(claims), defaults),
+        **{host: passed_host(route) for host, route in passing.items()},
+    }
     default = defaults[OVERALL].wanted if OVERALL in defaults else None
     tls = settle_tls(ingresses, inventory, now, book)
     snapshot = Snapshot(
         generation,
         hosts,
-        _named_upstreams(plans, hosts.values(), default),
+        _named_upstreams(plans, hosts.values(), (default, *passing.values())),
         tls.certificates,
-        tls.hosts,
+        tls_hosts(tls.hosts, passing),
         default,
+        passing,
     )
     found = [finding for plan in plans for finding in plan.findings]
     return Compiled(snapshot, in_order([*found, *book.findings()]), tls.times, ingresses)
 
 
 def _named_upstreams(
-    plans: Iterable[IngressPlan], hosts: Iterable[VirtualHost], default: Route | None
+    plans: Iterable[IngressPlan], hosts: Iterable[VirtualHost], others: Iterable[Route | None]
 ) -> Mapping[UpstreamId, Upstream]:
     """Return the upstreams that some route of the snapshot names, and no others."""
     routes = [route for host in hosts for route in (*host.routes, host.default) if route]
-    named = {route.upstream for route in (*routes, default) if route is not None}
+    named = {route.upstream for route in (*routes, *others) if route is not None}
     upstreams = (each for plan in plans for each in plan.upstreams if each.id in named)
     return {each.id: each for each in sorted(upstreams, key=lambda each: each.id)}

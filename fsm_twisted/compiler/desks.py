@@ -8,7 +8,7 @@ and it says whose findings may be others now.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from fsm_twisted.compiler.claims import (
     OVERALL,
@@ -23,6 +23,7 @@ from fsm_twisted.compiler.claims import (
 from fsm_twisted.compiler.classes import Age
 from fsm_twisted.compiler.contest import Contest
 from fsm_twisted.compiler.draft import Draft
+from fsm_twisted.compiler.host_claims import HostBid, host_bids, passed_host
 from fsm_twisted.compiler.parts import Part, time_offers, tls_offers
 from fsm_twisted.compiler.routes import Claim, ClaimKey
 from fsm_twisted.compiler.tls import CertificateTime, TLSEntry, entry_of
@@ -32,18 +33,21 @@ from fsm_twisted.snapshot.model import CertificateEntry, Route, VirtualHost
 
 class HostDesk:
     """
-    Paths and default backends.
+    Paths, default backends, and hosts whose TLS goes through.
 
     Attributes:
         hosts: See `Snapshot`.
+        passthrough: See `Snapshot`.
         default: See `Snapshot`.
     """
 
     def __init__(self) -> None:
         self._claims: Contest[ClaimKey, Bid[Claim]] = Contest(best_claim)
         self._defaults: Contest[str, Bid[Route]] = Contest(oldest)
+        self._owners: Contest[str, HostBid] = Contest(oldest)
         self._held: dict[str, set[ClaimKey]] = {}
         self.hosts: Mapping[str, VirtualHost] = {}
+        self.passthrough: Mapping[str, Route] = {}
         self.default: Route | None = None
 
     @property
@@ -56,9 +60,15 @@ class HostDesk:
         """Return who holds which default backend."""
         return self._defaults.holders
 
+    @property
+    def owners(self) -> Mapping[str, HostBid]:
+        """Return who holds which host, of those where TLS may go through."""
+        return self._owners.holders
+
     def hear(self, old: Part | None, new: Part | None) -> None:
         """Take *new* for *old*; None for one that was not there, or is no longer."""
         if old is not None and (new is None or new.age != old.age):
+            self._owners.leave(old.age)
             self._claims.leave(old.age)
             self._defaults.leave(old.age)
             old = None
@@ -69,11 +79,15 @@ class HostDesk:
             self._claims.enter(new.age, claim_bids(plan))
         if before is None or (before.default, before.hosts) != (plan.default, plan.hosts):
             self._defaults.enter(new.age, default_bids(plan))
+        if before is None or (before.passes, before.terminates) != (plan.passes, plan.terminates):
+            self._owners.enter(new.age, host_bids(plan))
 
     def settle(self) -> frozenset[Age]:
         """Make the tables; return who is concerned."""
         claims, defaults = self._claims.settle(), self._defaults.settle()
+        owners = self._owners.settle()
         hosts = {host for host in defaults.keys if host != OVERALL}
+        hosts |= self._settle_passing(owners.keys)
         for key in claims.keys:
             hosts.add(key[0])
             held = self._held.setdefault(key[0], set())
@@ -87,9 +101,25 @@ class HostDesk:
         self.hosts = draft.table()
         overall = self.defaults.get(OVERALL)
         self.default = None if overall is None else overall.wanted
-        return claims.concerned | defaults.concerned
+        return claims.concerned | defaults.concerned | owners.concerned
+
+    def _settle_passing(self, hosts: Iterable[str]) -> set[str]:
+        """Make the table of *hosts* whose TLS goes through; return those that came or went."""
+        draft, before = Draft(self.passthrough), self.passthrough
+        for host in hosts:
+            bid = self.owners.get(host)
+            if bid is not None and bid.wanted is not None:
+                draft.put(host, bid.wanted)
+            else:
+                draft.drop(host)
+        self.passthrough = draft.table()
+        return {host for host in hosts if before.get(host) is not self.passthrough.get(host)}
 
     def _settle_host(self, host: str, draft: Draft[str, VirtualHost]) -> None:
+        route = self.passthrough.get(host)
+        if route is not None:
+            draft.put(host, passed_host(route))
+            return
         held = sorted(self._held.get(host, ()), key=by_host_and_path)
         default = default_of(host, self.defaults)
         if not held:

@@ -19,6 +19,7 @@ from fsm_twisted.compiler.compile import Compiled
 from fsm_twisted.compiler.desks import HostDesk, TLSDesk
 from fsm_twisted.compiler.draft import Draft
 from fsm_twisted.compiler.findings import Finding, FindingBook, Place, place_of
+from fsm_twisted.compiler.host_claims import note_lost_hosts, tls_hosts
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.compiler.ordered import Ordered
 from fsm_twisted.compiler.parts import Part, merged, renewed, served_upstreams
@@ -174,7 +175,8 @@ class Compiler:
         before = self._served.pop(key, {})
         served: Mapping[UpstreamId, Upstream] = {}
         if part is not None:
-            served = served_upstreams(part, self._hosts.claims, self._hosts.defaults)
+            desk = self._hosts
+            served = served_upstreams(part, desk.claims, desk.defaults, desk.passthrough)
             self._served[key] = served
         for upstream_id in before.keys() - served.keys():
             upstreams.drop(upstream_id)
@@ -200,19 +202,25 @@ class Compiler:
             if ingress is not None:
                 note_unclaimed(ingress, self._inventory.classes, self._options, book)
             return book.findings()
-        note_lost_claims(part.plan, self._hosts.claims, book)
-        note_lost_defaults(part.plan, self._hosts.defaults, book)
+        desk = self._hosts
+        note_lost_claims(part.plan, desk.claims, desk.passthrough, book)
+        note_lost_defaults(part.plan, desk.defaults, desk.passthrough, book)
+        note_lost_hosts(part.plan, desk.owners, book)
         note_tls(part.tls, self._tls.owners, now, book)
         return (*part.plan.findings, *book.findings())
 
     def _next_snapshot(self, upstreams: Mapping[UpstreamId, Upstream]) -> Snapshot:
         before, hosts, tls = self._snapshot, self._hosts, self._tls
+        secure = tls_hosts(tls.hosts, hosts.passthrough) if hosts.passthrough else tls.hosts
+        if secure is not before.tls_hosts and secure == before.tls_hosts:
+            secure = before.tls_hosts
         if (
             not self._is_new
             and hosts.hosts is before.hosts
             and upstreams is before.upstreams
             and tls.certificates is before.certificates
-            and tls.hosts is before.tls_hosts
+            and secure is before.tls_hosts
+            and hosts.passthrough is before.passthrough
             and hosts.default == before.default
         ):
             return before
@@ -222,8 +230,9 @@ class Compiler:
             hosts.hosts,
             upstreams,
             tls.certificates,
-            tls.hosts,
+            secure,
             hosts.default,
+            hosts.passthrough,
         )
 
 

@@ -47,6 +47,7 @@ def _renewed_plan(old: IngressPlan, new: IngressPlan) -> IngressPlan:
         new,
         claims=merged(old.claims, claims, lambda each: each.key),
         default=_kept(old.default, new.default),
+        passes=merged(old.passes, new.passes, lambda each: each.host),
         upstreams=merged(old.upstreams, new.upstreams, lambda each: each.id),
         findings=merged(old.findings, new.findings, lambda each: each),
     )
@@ -78,15 +79,23 @@ def time_offers(part: Part) -> Mapping[tuple[str, str], CertificateTime]:
 
 
 def served_upstreams(
-    part: Part, claims: Mapping[ClaimKey, Bid[Claim]], defaults: Mapping[str, Bid[Route]]
+    part: Part,
+    claims: Mapping[ClaimKey, Bid[Claim]],
+    defaults: Mapping[str, Bid[Route]],
+    passing: Mapping[str, Route],
 ) -> Mapping[UpstreamId, Upstream]:
     """Return those upstreams that a route of *part* names which holds its place."""
     plan = part.plan
-    routes = [each.route for each in plan.claims if claims[each.key].ref == plan.ref]
+    routes = [
+        each.route
+        for each in plan.claims
+        if claims[each.key].ref == plan.ref and each.route.host not in passing
+    ]
+    places = (OVERALL, *(host for host in plan.hosts if host not in passing))
     if plan.default is not None and any(
-        bid is not None and bid.ref == plan.ref
-        for bid in map(defaults.get, (OVERALL, *plan.hosts))
+        bid is not None and bid.ref == plan.ref for bid in map(defaults.get, places)
     ):
         routes.append(plan.default)
+    routes += [each for each in plan.passes if passing.get(each.host) == each]
     named = {route.upstream for route in routes}
     return {each.id: each for each in plan.upstreams if each.id in named}

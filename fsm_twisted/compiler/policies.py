@@ -13,6 +13,7 @@ from fsm_twisted.compiler.annotations import (
     BODY_SIZE,
     CONNECT_TIMEOUT,
     ENABLE_ACCESS_LOG,
+    FORCE_SSL_REDIRECT,
     HASH_BY,
     LATER,
     LB_TYPE,
@@ -21,6 +22,8 @@ from fsm_twisted.compiler.annotations import (
     REWRITE_TO,
     SEND_TIMEOUT,
     SESSION_STICKY,
+    SSL_PASSTHROUGH,
+    SSL_REDIRECT,
     UPSTREAM_PROTOCOL,
     UPSTREAM_SSL_NAME,
     UPSTREAM_SSL_SECRET,
@@ -40,7 +43,15 @@ from fsm_twisted.compiler.upstream_tls import (
 from fsm_twisted.compiler.values import ServiceProtocol, ValueFault, nearest
 from fsm_twisted.objects.model import Ingress, ObjectRef, ref_of
 from fsm_twisted.objects.names import shown
-from fsm_twisted.snapshot.policy import Balancing, Protocol, Timeouts, UpstreamTls
+from fsm_twisted.snapshot.policy import (
+    Affinity,
+    Balancing,
+    HashBy,
+    PlainAccess,
+    Protocol,
+    Timeouts,
+    UpstreamTls,
+)
 from fsm_twisted.snapshot.rewrite import Rewrite, RewriteError
 
 T = TypeVar("T")
@@ -54,6 +65,18 @@ _PROTECTING: Final = frozenset(
 _HTTP2: Final = frozenset({ServiceProtocol.GRPC, ServiceProtocol.GRPCS, ServiceProtocol.H2C})
 _SENT_AS_IS: Final = "the path is forwarded as sent"
 _REFUSED: Final = "all paths of the Ingress answer 503 (unprotected)"
+# What is about requests: nothing of it can be obeyed where TLS is not opened.
+_ABOUT_REQUESTS: Final = (
+    REWRITE_FROM,
+    REWRITE_TO,
+    READ_TIMEOUT,
+    SEND_TIMEOUT,
+    BODY_SIZE,
+    UPSTREAM_PROTOCOL,
+    UPSTREAM_SSL_SECRET,
+    UPSTREAM_SSL_NAME,
+    UPSTREAM_SSL_VERIFY,
+)
 
 
 @attrs.frozen
@@ -62,6 +85,7 @@ class Policy:
     The policies of one Ingress; they apply to all its paths (D8).
 
     ``is_refused``: the Ingress asks for a protection that cannot be given, so it is not served.
+    ``passes_tls``: TLS of its hosts goes through, so nothing of it is served in another way.
     """
 
     balancing: Balancing = Balancing()
@@ -72,6 +96,8 @@ class Policy:
     is_logged: bool = True
     protocol: Protocol = Protocol.HTTP1
     tls: UpstreamTls | None = None
+    plain: PlainAccess = PlainAccess.DEFAULT
+    passes_tls: bool = False
 
 
 _PLAIN: Final = Policy()
@@ -90,6 +116,8 @@ def read_policy(
     if not values:
         return _PLAIN
     reader = _Reader(values, prefix, ref_of(ingress), book)
+    if reader.passes_tls(is_allowed=options.passes_tls):
+        return reader.passing_policy()
     balancing = Balancing(
         reader.value(LB_TYPE), reader.value(HASH_BY), reader.value(SESSION_STICKY)
     )
@@ -109,6 +137,7 @@ def read_policy(
         reader.value(ENABLE_ACCESS_LOG),
         protocol,
         tls,
+        reader.plain_access(),
     )
 
 
@@ -141,11 +170,56 @@ class _Reader:
             what = f"{shown(text)} {fault}"
             remedy = f"use {annotation.values.replace('`', '')}"
             if annotation.protects:
-                self._refuse("upstream_tls_invalid", annotation.name, what, remedy)
+                self._refuse(annotation.fault_code, annotation.name, what, remedy)
             else:
                 default = f"the default holds: {annotation.default_text.replace('`', '')}"
                 self._note("annotation_invalid", annotation.name, what, default, remedy)
             return annotation.default
+
+    def passes_tls(self, *, is_allowed: bool) -> bool:
+        """Return whether TLS is to go through; where it may not, the Ingress is refused."""
+        is_asked = self.value(SSL_PASSTHROUGH)
+        if is_asked and not is_allowed:
+            what = "TLS goes through only where the option --ssl-passthrough is on"
+            remedy = "switch it on (chart: fsm.ingress.tls.sslPassthrough.enabled), or remove the annotation"
+            self._refuse("security_unsupported", SSL_PASSTHROUGH.name, what, remedy)
+        return is_asked and not self.is_refused
+
+    def passing_policy(self) -> Policy:
+        """Return the policy of an Ingress whose TLS goes through: what is about connections."""
+        balancing = Balancing(self.value(LB_TYPE), self.value(HASH_BY), self.value(SESSION_STICKY))
+        for annotation in _ABOUT_REQUESTS:
+            if annotation.name in self._values:
+                self._ignore(annotation.name, "it has no effect")
+        if balancing.hash_by != HashBy():
+            self._ignore(HASH_BY.name, "the address of the client is hashed")
+            balancing = attrs.evolve(balancing, hash_by=HashBy())
+        if balancing.affinity is Affinity.COOKIE:
+            self._ignore(SESSION_STICKY.name, "a client is known by its address")
+            balancing = attrs.evolve(balancing, affinity=Affinity.CLIENT_IP)
+        if self.plain_access() is PlainAccess.SERVED:
+            self._ignore(SSL_REDIRECT.name, "plain HTTP is redirected")
+        self.look_at_other_names()
+        return Policy(
+            balancing,
+            Timeouts(self.value(CONNECT_TIMEOUT)),
+            is_refused=self.is_refused,
+            is_logged=self.value(ENABLE_ACCESS_LOG),
+            passes_tls=True,
+        )
+
+    def _ignore(self, name: str, consequence: str) -> None:
+        what = "it has no meaning where TLS is not opened (ssl-passthrough)"
+        self._note("passthrough_ignored", name, what, consequence)
+
+    def plain_access(self) -> PlainAccess:
+        """Return what becomes of plain HTTP."""
+        redirects = self.value(SSL_REDIRECT)
+        if self.value(FORCE_SSL_REDIRECT):
+            return PlainAccess.ALWAYS_REDIRECTED
+        if redirects is None:
+            return PlainAccess.DEFAULT
+        return PlainAccess.REDIRECTED if redirects else PlainAccess.SERVED
 
     def rewrite(self) -> Rewrite | None:
         """Return the rewrite of the pair; half a pair and a faulty one are findings."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import attrs
 
 from fsm_twisted.compiler.findings import Finding, FindingBook
 from fsm_twisted.compiler.options import CompilerOptions
+from fsm_twisted.compiler.passthrough import passing_backends
 from fsm_twisted.compiler.paths import normal_path, path_fault
 from fsm_twisted.compiler.policies import Policy, read_policy
 from fsm_twisted.compiler.upstreams import BackendFault, BackendResolver, ResolvedBackend
@@ -59,7 +61,9 @@ class IngressPlan:
 
     ``created`` is ``creationTimestamp``, maybe empty.
     ``claims`` have different keys; ``hosts`` are those of all rules, with and without paths;
-    ``default`` has no host yet; ``upstreams`` are those that claims and default name.
+    ``default`` has no host yet; ``upstreams`` are those that the routes name.
+    ``passes`` are routes, by host, of TLS that goes through; ``terminates`` are the other hosts
+    of the Ingress, as far as that matters to Ingresses with such ones.
     """
 
     ref: ObjectRef
@@ -69,6 +73,8 @@ class IngressPlan:
     default: Route | None
     upstreams: tuple[Upstream, ...]
     findings: tuple[Finding, ...]
+    passes: tuple[Route, ...] = ()
+    terminates: tuple[str, ...] = ()
 
 
 def plan_ingress(
@@ -89,13 +95,16 @@ class _Translation:
         self._id = IngressId(ingress.metadata.namespace, ingress.metadata.name)
         self._resolver = resolver
         self._book = FindingBook()
+        self._options = options
         self._policy: Policy = read_policy(ingress, options, resolver.secret, self._book)
         self._upstreams: dict[UpstreamId, Upstream] = {}
 
     def plan(self) -> IngressPlan:
-        claims = self._claims()
+        passes = self._passes()
+        passed = {route.host for route in passes}
+        claims = self._claims(passed)
         default = None
-        if self._ingress.default_backend is not None:
+        if self._ingress.default_backend is not None and not passes:
             default = self._route(
                 "", "/", Match.PREFIX, self._ingress.default_backend, "spec.defaultBackend"
             )
@@ -107,11 +116,37 @@ class _Translation:
             default,
             tuple(self._upstreams.values()),
             self._book.findings(),
+            passes,
+            self._terminates(passed),
         )
 
-    def _claims(self) -> tuple[Claim, ...]:
+    def _passes(self) -> tuple[Route, ...]:
+        """Return the routes of hosts whose TLS goes through; a fault refuses all the Ingress."""
+        policy = self._policy
+        if not policy.passes_tls or policy.is_refused:
+            return ()
+        backends = passing_backends(self._ingress, self._book)
+        if backends is None:
+            self._policy = attrs.evolve(policy, is_refused=True)
+            return ()
+        return tuple(
+            self._route(host, "/", Match.PREFIX, each.backend, each.where)
+            for host, each in backends.items()
+        )
+
+    def _terminates(self, passed: Collection[str]) -> tuple[str, ...]:
+        if not self._options.passes_tls:
+            return ()
+        ingress = self._ingress
+        named = [rule.host for rule in ingress.rules]
+        named += [host.lower() for tls in ingress.tls for host in tls.hosts]
+        return tuple(host for host in dict.fromkeys(named) if host and host not in passed)
+
+    def _claims(self, passed: Collection[str]) -> tuple[Claim, ...]:
         claims: dict[ClaimKey, Claim] = {}
         for i, rule in enumerate(self._ingress.rules):
+            if rule.host in passed:
+                continue
             for j, path in enumerate(rule.paths):
                 where = f"spec.rules[{i}].http.paths[{j}]"
                 claim = self._claim(rule.host, path, where)
@@ -140,7 +175,7 @@ class _Translation:
     def _route(self, host: str, path: str, match: Match, backend: Backend, where: str) -> Route:
         resolved = self._resolver.resolve(self._id.namespace, backend)
         if isinstance(resolved, BackendFault):
-            consequence = "requests for it are answered with 503 (no_service)"
+            consequence = self._unserved("no_service")
             self._book.note(self._ref, resolved.code, where, resolved.what, consequence)
         elif not resolved.endpoints:
             self._note_no_endpoints(resolved, where)
@@ -162,6 +197,7 @@ class _Translation:
             policy.rewrite,
             policy.body_limit_bytes,
             policy.is_logged,
+            policy.plain,
         )
 
     def _upstream(self, resolved: ResolvedBackend) -> UpstreamId:
@@ -180,8 +216,13 @@ class _Translation:
 
     def _note_no_endpoints(self, resolved: ResolvedBackend, where: str) -> None:
         what = f"Service {resolved.service_port} has no ready endpoint"
-        consequence = "requests for it are answered with 503 (no_endpoints)"
+        consequence = self._unserved("no_endpoints")
         self._book.note(self._ref, "no_endpoints", where, what, consequence)
+
+    def _unserved(self, code: str) -> str:
+        if self._policy.passes_tls:
+            return f"connections for it are closed ({code})"
+        return f"requests for it are answered with 503 ({code})"
 
     def _note_repeated(self, winner: Claim, loser: Claim) -> None:
         same_port = winner.route.upstream is not None and winner.route == loser.route

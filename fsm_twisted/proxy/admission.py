@@ -10,6 +10,7 @@ from fsm_twisted.message.heads import RequestHead
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.proxy.replies import ALLOW
 from fsm_twisted.proxy.runtime import Active, BoundRoute, UpstreamState
+from fsm_twisted.snapshot.policy import PlainAccess
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
 _NUMBER = re.compile(rb"[0-9]{1,9}")
@@ -38,7 +39,6 @@ class Admitted:
 _NO_ROUTE = LocalReply(REPLIES["no_route"])
 _BAD_TARGET = LocalReply(REPLIES["bad_target"])
 _ANSWERED_HERE = LocalReply(REPLIES["last_hop"], ALLOW)
-_FORBIDDEN = LocalReply(REPLIES["https_required"])
 
 
 def admit(
@@ -58,16 +58,16 @@ def admit(
         if counted is None:
             return _ANSWERED_HERE
         head = counted
-    if not is_secure and options.plain_http is not PlainHttp.SERVE:
-        answer = _plain_answer(head, active, options)
+    bound = active.router.match(head.authority.host, head.target.path)
+    if not is_secure:
+        answer = _plain_answer(head, bound, active, options)
         if answer is not None:
             return answer
-    return _route(head, active)
+    return _route(head, bound)
 
 
-def _route(head: RequestHead, active: Active) -> Admitted | LocalReply:
+def _route(head: RequestHead, bound: BoundRoute | None) -> Admitted | LocalReply:
     target = head.target
-    bound = active.router.match(head.authority.host, target.path)
     if bound is None:
         return _NO_ROUTE
     if bound.upstream is None:
@@ -95,16 +95,33 @@ def _count_hop(head: RequestHead) -> RequestHead | None:
     return attrs.evolve(head, fields=tuple(fields))
 
 
-def _plain_answer(head: RequestHead, active: Active, options: ProxyOptions) -> LocalReply | None:
-    """Answer plain HTTP on a TLS host as the operator wants; ACME challenges are served."""
+def _plain_answer(
+    head: RequestHead, bound: BoundRoute | None, active: Active, options: ProxyOptions
+) -> LocalReply | None:
+    """Answer plain HTTP as operator and Ingress want; None when the route does, as for ACME."""
     host = head.authority.host
-    if not active.tls_hosts.covers(host) or head.target.path.startswith(_ACME):
+    if head.target.path.startswith(_ACME):
         return None
-    if options.plain_http is PlainHttp.FORBID:
-        return _FORBIDDEN
-    port = options.https_redirect_port
+    access = PlainAccess.DEFAULT if bound is None else bound.route.plain
+    is_tls_host = active.tls_hosts.covers(host)
+    if is_tls_host and options.plain_http is PlainHttp.FORBID:
+        return LocalReply(REPLIES["https_required"], bound=bound)
+    if access is PlainAccess.ALWAYS_REDIRECTED or (is_tls_host and _redirects(access, options)):
+        return _redirect(head, bound, options.https_redirect_port)
+    return None
+
+
+def _redirects(access: PlainAccess, options: ProxyOptions) -> bool:
+    """Tell whether plain HTTP on a TLS host is redirected."""
+    if access is PlainAccess.REDIRECTED:
+        return options.has_https
+    return access is PlainAccess.DEFAULT and options.plain_http is PlainHttp.REDIRECT
+
+
+def _redirect(head: RequestHead, bound: BoundRoute | None, port: int) -> LocalReply:
+    host = head.authority.host
     where = host if port == 443 else b"%b:%d" % (host, port)  # noqa: PLR2004  https
     # OPTIONS * of another server is its URI without a path (RFC 9112 section 3.2.4).
     rest = b"" if head.target.path == b"*" else head.target.wire
     location = b"Location: https://%b%b\r\n" % (where, rest)
-    return LocalReply(REPLIES["https_redirect"], location)
+    return LocalReply(REPLIES["https_redirect"], location, bound)

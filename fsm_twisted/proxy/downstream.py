@@ -110,11 +110,11 @@ class Downstream(Http1Output):
                 known = active.host_of(authority)
             except AuthorityError:
                 return False
-        host, is_tls_host = known
-        if is_tls_host and not self.peer.is_secure and plane.redirects:
-            return False
+        host, is_looked_at = known
         bound = active.router.match(host, path)
         if bound is None or bound.usual is None or self.peer.is_trusted:
+            return False
+        if is_looked_at and not self.peer.is_secure and not bound.is_open:
             return False
         own = _OWN % (authority, plane.next_request_id())
         head = b"".join((data[:begin], data[end:-2], self.peer.fields, own))

@@ -101,10 +101,10 @@ class Http2Downstream(Lingering):
         if not event.end or method not in METHODS or peer.is_trusted:
             return False
         active = plane.runtime.active
-        if not peer.is_secure and plane.redirects and active.tls_hosts.covers(host):
-            return False
         bound = active.router.match(host, head.target.path)
         if bound is None or bound.usual is None or head.framing is not NO_BODY:
+            return False
+        if not peer.is_secure and not bound.is_open and active.is_looked_at(host):
             return False
         target, authority = head.target.wire, head.authority.wire
         begin = b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (method, target, authority)

@@ -25,7 +25,8 @@ class ProxyOptions:
     """
     What an operator sets for the data path; times in seconds, sizes in bytes.
 
-    ``plain_http`` is SERVE when there is no HTTPS listener, since nothing could be redirected to.
+    ``plain_http`` is SERVE when there is no HTTPS listener (``has_https``), since nothing could be
+    redirected to.
     ``affinity_key`` signs affinity cookies. 0 connections at most means any number.
     ``http2`` offers HTTP/2 on TLS, ``h2c`` on plain connections as well, to clients that begin
     with it; ``http2_streams`` is how many requests such a connection may have at once.
@@ -43,6 +44,7 @@ class ProxyOptions:
     pool_size: int = 256
     pool_idle_seconds: float = 60
     plain_http: PlainHttp = PlainHttp.REDIRECT
+    has_https: bool = True
     https_redirect_port: int = 443
     trusted_proxies: tuple[Network, ...] = ()
     proxy_protocol: bool = False

@@ -15,7 +15,7 @@ from fsm_twisted.net.loop import EventLoop
 from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.proxy.downstream import Downstream
 from fsm_twisted.proxy.http2_downstream import Http2Downstream
-from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
+from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.proxy.places import Places
 from fsm_twisted.proxy.runtime import RunTime
 from fsm_twisted.snapshot.model import Snapshot
@@ -88,6 +88,7 @@ class DataPlane:
             timeouts=Timeouts(
                 options.connect_seconds, options.upstream_seconds, options.upstream_seconds
             ),
+            plain_http=options.plain_http,
         )
         self.budget = RetryBudget()
         self.connections: set[ClientConnection] = set()
@@ -107,7 +108,6 @@ class DataPlane:
         self.is_draining = False
         self._drained: Callable[[], None] | None = None
         self._wall_seconds = wall_seconds
-        self.redirects = options.plain_http is not PlainHttp.SERVE
         self._tell_date(0)
         sweep.every_second(self._tell_date)
         sweep.every_second(self.runtime.readmit)

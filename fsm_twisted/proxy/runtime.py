@@ -16,6 +16,8 @@ from fsm_twisted.message.authority import parse_authority
 from fsm_twisted.observe.access import pack_route
 from fsm_twisted.observe.cells import UpstreamCells
 from fsm_twisted.proxy.endpoints import Endpoints, EndpointState
+from fsm_twisted.proxy.options import PlainHttp
+from fsm_twisted.proxy.plain_hosts import PlainHosts
 from fsm_twisted.proxy.secure import Groups
 from fsm_twisted.routing.rewrite import compile_rewrite
 from fsm_twisted.routing.router import Router, renew_router
@@ -23,7 +25,7 @@ from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.changes import Changes, changes
 from fsm_twisted.snapshot.identity import UpstreamId
 from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream, VirtualHost
-from fsm_twisted.snapshot.policy import Affinity, HashSource, Timeouts
+from fsm_twisted.snapshot.policy import Affinity, HashSource, PlainAccess, Timeouts
 
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
@@ -119,13 +121,27 @@ class BoundRoute:
     A route tied to run-time state; what a match gives.
 
     ``usual`` is the upstream when the route asks for nothing but to be forwarded, else None.
-    ``note`` is what the access log says of it.
+    ``note`` is what the access log says of it. ``is_open`` says that plain HTTP is served on TLS
+    hosts too.
     """
 
-    __slots__ = ("body_limit_bytes", "is_logged", "note", "rewrite", "route", "upstream", "usual")
+    __slots__ = (
+        "body_limit_bytes",
+        "is_logged",
+        "is_open",
+        "note",
+        "rewrite",
+        "route",
+        "upstream",
+        "usual",
+    )
 
     def __init__(
-        self, route: Route, upstream: UpstreamState | None, body_limit_bytes: int | None
+        self,
+        route: Route,
+        upstream: UpstreamState | None,
+        body_limit_bytes: int | None,
+        plain_http: PlainHttp,
     ) -> None:
         self.route = route
         self.upstream = upstream
@@ -135,6 +151,7 @@ class BoundRoute:
         limit = route.body_limit_bytes
         self.body_limit_bytes = body_limit_bytes if limit is None else (limit or None)
         self.is_logged = route.is_logged
+        self.is_open = route.plain is PlainAccess.SERVED and plain_http is not PlainHttp.FORBID
         self.note = _note_of(route)
         is_usual = upstream is not None and upstream.is_usual and route.rewrite is None
         self.usual = upstream if is_usual else None
@@ -151,33 +168,42 @@ class Active:
     """
     The snapshot being served, with the tables built from it.
 
-    ``hosts`` remembers how Host fields were read, as host and whether it is a TLS host; whoever
-    fills it keeps it below `REMEMBERED_HOSTS`.
+    ``hosts`` remembers how Host fields were read, see `host_of`; whoever fills it keeps it below
+    `REMEMBERED_HOSTS`.
     """
 
-    __slots__ = ("hosts", "router", "snapshot", "tls_hosts")
+    __slots__ = ("hosts", "plain_hosts", "router", "snapshot", "tls_hosts")
 
     def __init__(
-        self, snapshot: Snapshot, router: Router[BoundRoute], tls_hosts: ServerNames[bool]
+        self,
+        snapshot: Snapshot,
+        router: Router[BoundRoute],
+        tls_hosts: ServerNames[bool],
+        plain_hosts: PlainHosts,
     ) -> None:
         self.snapshot = snapshot
         self.router = router
         self.tls_hosts = tls_hosts
+        self.plain_hosts = plain_hosts
         self.hosts: dict[bytes, tuple[bytes, bool]] = {}
 
-    def renewed(self, snapshot: Snapshot, router: Router[BoundRoute]) -> Active:
+    def renewed(
+        self, snapshot: Snapshot, router: Router[BoundRoute], plain_hosts: PlainHosts
+    ) -> Active:
         """Return what serves *snapshot* by *router*, with the TLS hosts of *snapshot*."""
         before, now = self.snapshot.tls_hosts, snapshot.tls_hosts
         if before == now:
-            active = Active(snapshot, router, self.tls_hosts)
-            active.hosts = self.hosts  # how a Host field reads depends on nothing else
+            active = Active(snapshot, router, self.tls_hosts, plain_hosts)
+            if plain_hosts is self.plain_hosts:
+                active.hosts = self.hosts  # how a Host field reads depends on nothing else
             return active
         more = dict.fromkeys(now - before, True)
-        return Active(snapshot, router, self.tls_hosts.renewed(more, before - now))
+        names = self.tls_hosts.renewed(more, before - now)
+        return Active(snapshot, router, names, plain_hosts)
 
     def host_of(self, wire: bytes) -> tuple[bytes, bool]:
         """
-        Read a Host field: the host as it is matched, and whether it is a TLS host.
+        Read a Host field: the host as it is matched, and whether plain HTTP may be unwelcome.
 
         Raises:
             AuthorityError: It is not valid.
@@ -185,8 +211,15 @@ class Active:
         host = parse_authority(wire).host
         if len(self.hosts) >= REMEMBERED_HOSTS:
             self.hosts.clear()
-        self.hosts[wire] = found = (host, self.tls_hosts.covers(host))
+        self.hosts[wire] = found = (host, self.is_looked_at(host))
         return found
+
+    def is_looked_at(self, host: bytes) -> bool:
+        """Tell whether plain HTTP on *host* may be redirected or forbidden."""
+        plain_hosts = self.plain_hosts
+        if plain_hosts.redirect(host):
+            return True
+        return plain_hosts.looks_at_tls_hosts and self.tls_hosts.covers(host)
 
 
 class RunTime:
@@ -198,6 +231,7 @@ class RunTime:
         affinity_key: Signs affinity cookies.
         body_limit_bytes: The limit of routes that set none.
         timeouts: Those of upstreams that set none.
+        plain_http: What plain HTTP gets on TLS hosts.
 
     Attributes:
         active: What is served now.
@@ -212,16 +246,19 @@ class RunTime:
         affinity_key: bytes = b"",
         body_limit_bytes: int | None = None,
         timeouts: Timeouts = _NO_TIMEOUTS,
+        plain_http: PlainHttp = PlainHttp.REDIRECT,
     ) -> None:
         self._draw = draw
         self._timeouts = timeouts
+        self._plain_http = plain_http
         self._affinity = CookieAffinity(affinity_key)
         self._body_limit_bytes = body_limit_bytes
         self._upstreams: dict[UpstreamId, UpstreamState] = {}
         self._endpoints = Endpoints(Groups().group_of)
         self._hosts_of: dict[UpstreamId, set[str]] = {}
         self.past_overhead_seconds = 0.0
-        self.active = Active(EMPTY, Router({}, {}, None, None), ServerNames({}))
+        plain_hosts = PlainHosts(looks_at_tls_hosts=plain_http is not PlainHttp.SERVE)
+        self.active = Active(EMPTY, Router({}, {}, None, None), ServerNames({}), plain_hosts)
 
     def activate(self, snapshot: Snapshot) -> None:
         """
@@ -237,12 +274,14 @@ class RunTime:
         hosts = Changes({**hosts.changed, **also}, hosts.gone)
         self._note_users(active.snapshot, hosts)
         router = renew_router(active.router, hosts, snapshot.default, self._bind)
-        self.active = active.renewed(snapshot, router)
+        self.active = active.renewed(
+            snapshot, router, active.plain_hosts.after(hosts, snapshot.default)
+        )
         self._endpoints.settle()
 
     def _bind(self, route: Route) -> BoundRoute:
         state = self._upstreams.get(route.upstream) if route.upstream is not None else None
-        return BoundRoute(route, state, self._body_limit_bytes)
+        return BoundRoute(route, state, self._body_limit_bytes, self._plain_http)
 
     def _note_users(self, before: Snapshot, hosts: Changes[str, VirtualHost]) -> None:
         """Keep in mind which hosts have routes to which upstream."""

@@ -13,7 +13,13 @@ from enum import Enum
 import attrs
 
 from fsm_twisted.snapshot.identity import Endpoint, IngressId, UpstreamId
-from fsm_twisted.snapshot.policy import Balancing, Protocol, Timeouts, UpstreamTls
+from fsm_twisted.snapshot.policy import (
+    Balancing,
+    PlainAccess,
+    Protocol,
+    Timeouts,
+    UpstreamTls,
+)
 from fsm_twisted.snapshot.reasons import ReplyReason
 from fsm_twisted.snapshot.rewrite import Rewrite
 
@@ -52,7 +58,8 @@ class Route:
     with ``/``; a PREFIX path has no trailing slash but for the root, which is ``/`` itself.
     ``upstream`` is None when the route cannot be served; ``refusal`` then says why (its status and
     code are the answer). ``body_limit_bytes`` is None for the option's limit, 0 for none.
-    ``is_logged`` says whether its requests are for the access log.
+    ``is_logged`` says whether its requests are for the access log, ``plain`` what becomes of those
+    that do not come by TLS.
     """
 
     ingress: IngressId
@@ -64,6 +71,7 @@ class Route:
     rewrite: Rewrite | None = None
     body_limit_bytes: int | None = None
     is_logged: bool = True
+    plain: PlainAccess = PlainAccess.DEFAULT
 
 
 @attrs.frozen
@@ -105,7 +113,9 @@ class Snapshot:
     the server name pattern of ``spec.tls`` (exact or ``*.``). ``tls_hosts`` are the patterns for
     which plain HTTP is redirected, refused or served as the option says, whether or not their
     Secret could be used. ``default`` is the oldest claimant of ``defaultBackend``, for everything
-    that no route and no host's own default answers.
+    that no route and no host's own default answers. ``passthrough`` is keyed by server name
+    pattern: where the TLS of a host goes, unopened; such a host has one more route, which refuses
+    requests that come in another way.
     """
 
     generation: int = 0
@@ -114,6 +124,7 @@ class Snapshot:
     certificates: Mapping[str, CertificateEntry] = attrs.field(factory=dict)
     tls_hosts: frozenset[str] = frozenset()
     default: Route | None = None
+    passthrough: Mapping[str, Route] = attrs.field(factory=dict)
 
 
 EMPTY = Snapshot()

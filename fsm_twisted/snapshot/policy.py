@@ -58,6 +58,21 @@ class Timeouts:
     send_seconds: float | None = None
 
 
+class PlainAccess(Enum):
+    """
+    What plain HTTP gets on a route (annotations ``ssl-redirect``, ``force-ssl-redirect``).
+
+    DEFAULT is what the option says of TLS hosts, SERVED the route itself there too. REDIRECTED is
+    a redirect to https on TLS hosts although the option says to serve, ALWAYS_REDIRECTED one on
+    every host.
+    """
+
+    DEFAULT = "default"
+    SERVED = "served"
+    REDIRECTED = "redirected"
+    ALWAYS_REDIRECTED = "always"
+
+
 class Protocol(Enum):
     """What is spoken to the endpoints of an upstream (annotation ``upstream-protocol``)."""
 

@@ -90,6 +90,12 @@ REPLIES = _replies(
         "plain HTTP on a TLS host, with --plain-http-on-tls-hosts=forbid",
     ),
     ("https_redirect", 308, "Permanent Redirect", "plain HTTP on a TLS host"),
+    (
+        "passthrough_only",
+        421,
+        "Misdirected Request",
+        "TLS of the host goes through unopened; the request came on a connection that does not",
+    ),
     ("connect_failed", 502, "Bad Gateway", "no endpoint accepted a connection"),
     (
         "upstream_tls_failed",
@@ -303,6 +309,24 @@ FINDINGS = _findings(
         _W,
         "TLS is spoken to the Service, but anybody could be answering",
         "set upstream-ssl-verify: 'true', with the authority in ca.crt of upstream-ssl-secret",
+    ),
+    (
+        "passthrough_invalid",
+        _E,
+        "TLS is to go through to a Service, but it is not said which host's goes where",
+        "give each rule a host, and the path '/' or the Ingress a default backend",
+    ),
+    (
+        "passthrough_ignored",
+        _W,
+        "a path or annotation that has no meaning where TLS is not opened",
+        "remove it, or ssl-passthrough",
+    ),
+    (
+        "host_lost",
+        _E,
+        "an older Ingress has the host, and one of the two passes its TLS through",
+        "remove one of the two, or give them different hosts",
     ),
     (
         "upstream_tls_off",

@@ -29,6 +29,7 @@ from fsm_twisted.snapshot.policy import (
     Balancing,
     HashBy,
     HashSource,
+    PlainAccess,
     Protocol,
     Timeouts,
     UpstreamTls,
@@ -36,7 +37,7 @@ from fsm_twisted.snapshot.policy import (
 from fsm_twisted.snapshot.reasons import REPLIES
 from fsm_twisted.snapshot.rewrite import Rewrite
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 _NO_BALANCING: Final = Balancing()
 _NO_TIMEOUTS: Final = Timeouts()
@@ -118,6 +119,7 @@ def _encode(since: int | None, old: Snapshot, new: Snapshot) -> bytes:
         *_set_changes(old.tls_hosts, new.tls_hosts),
         # [] says that it stays.
         [] if new.default == old.default else [_route_row_or_none(new.default)],
+        *_route_changes(old.passthrough, new.passthrough),
         # Many upstreams share one: each travels once.
         {each.tls.fingerprint: _tls_row(each.tls) for each in upstreams.values() if each.tls},
     ]
@@ -136,6 +138,11 @@ def _changes(old: Mapping[K, V], new: Mapping[K, V]) -> tuple[dict[K, V], tuple[
 def _set_changes(old: frozenset[str], new: frozenset[str]) -> tuple[list[str], list[str]]:
     """Return what has come and what has gone."""
     return ([], []) if old is new else (sorted(new - old), sorted(old - new))
+
+
+def _route_changes(old: Mapping[str, Route], new: Mapping[str, Route]) -> tuple[Row, Row]:
+    changed, gone = _changes(old, new)
+    return [[pattern, _route_row(route)] for pattern, route in changed.items()], list(gone)
 
 
 def _host_row(host: VirtualHost) -> Row:
@@ -160,6 +167,7 @@ def _route_row(route: Route) -> Row:
         None if rewrite is None else [rewrite.pattern, rewrite.template],
         route.body_limit_bytes,
         route.is_logged,
+        route.plain.value,
     ]
 
 
@@ -213,7 +221,7 @@ class _Decoder:
 
     def snapshot(self, generation: int, *parts: Any) -> Snapshot:
         hosts, hosts_gone, upstreams, upstreams_gone, entries, names, names_gone, *rest = parts
-        tls_more, tls_fewer, default, self._tls_rows = rest
+        tls_more, tls_fewer, default, passed, passed_gone, self._tls_rows = rest
         base = self._base
         return Snapshot(
             generation=_integer(generation),
@@ -230,6 +238,9 @@ class _Decoder:
             if tls_more or tls_fewer
             else base.tls_hosts,
             default=self._route_or_none(default[0]) if default else base.default,
+            passthrough=_merged(
+                base.passthrough, {name: self._route(*row) for name, row in passed}, passed_gone
+            ),
         )
 
     def _certificates(
@@ -254,7 +265,7 @@ class _Decoder:
         return None if row is None else self._route(*row)
 
     def _route(self, namespace: str, name: str, host: str, path: str, *rest: Any) -> Route:
-        match, upstream, refusal, rewrite, body_limit_bytes, is_logged = rest
+        match, upstream, refusal, rewrite, body_limit_bytes, is_logged, plain = rest
         return Route(
             self._ingress(namespace, name),
             host,
@@ -265,6 +276,7 @@ class _Decoder:
             None if rewrite is None else Rewrite(*rewrite),
             body_limit_bytes,
             is_logged,
+            _PLAIN_ACCESS[plain],
         )
 
     def _ingress(self, namespace: str, name: str) -> IngressId:
@@ -316,6 +328,7 @@ class _Decoder:
 
 _MATCHES = {each.value: each for each in Match}
 _PROTOCOLS = {each.value: each for each in Protocol}
+_PLAIN_ACCESS = {each.value: each for each in PlainAccess}
 
 
 def _balancing(algorithm: str, source: str, name: str, affinity: str) -> Balancing:

@@ -9,7 +9,7 @@ import attrs
 
 from fsm_twisted.compiler import Compiled, Finding
 from fsm_twisted.snapshot.model import Route, Snapshot, Upstream
-from fsm_twisted.snapshot.policy import Balancing, Protocol, Timeouts, UpstreamTls
+from fsm_twisted.snapshot.policy import Balancing, PlainAccess, Protocol, Timeouts, UpstreamTls
 
 Plain = str | int | float | None | list["Plain"] | dict[str, "Plain"]
 
@@ -22,6 +22,7 @@ def rendered(compiled: Compiled) -> dict[str, Plain]:
         "default": _route(snapshot.default) if snapshot.default else None,
         "upstreams": {str(key): _upstream(each) for key, each in snapshot.upstreams.items()},
         "tls_hosts": list[Plain](sorted(snapshot.tls_hosts)),
+        "passthrough": {host: _route(each) for host, each in snapshot.passthrough.items()},
         "certificates": dict.fromkeys(snapshot.certificates, "present"),
         "findings": [_finding(each) for each in compiled.findings],
     }
@@ -46,7 +47,8 @@ def _route(route: Route) -> Plain:
         target = str(route.upstream)
     elif route.refusal is not None:
         target += f"{route.refusal.status} {route.refusal.code}"
-    if route.rewrite is None and route.body_limit_bytes is None and route.is_logged:
+    has_policy = (route.rewrite, route.body_limit_bytes) != (None, None)
+    if not has_policy and route.is_logged and route.plain is PlainAccess.DEFAULT:
         return target
     extra: dict[str, Plain] = {"to": target}
     if route.rewrite is not None:
@@ -55,6 +57,8 @@ def _route(route: Route) -> Plain:
         extra["body_limit_bytes"] = route.body_limit_bytes
     if not route.is_logged:
         extra["access_log"] = "off"
+    if route.plain is not PlainAccess.DEFAULT:
+        extra["plain_http"] = route.plain.value
     return extra
 
 

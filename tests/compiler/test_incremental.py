@@ -26,10 +26,10 @@ from fsm_twisted.objects.model import (
     ref_of,
 )
 from tests.strategies.certificates import make_pair
-from tests.strategies.objects import objects, wild_objects
+from tests.strategies.objects import PREFIX, objects, wild_objects
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-OPTIONS = CompilerOptions()
+OPTIONS = CompilerOptions(passes_tls=True)
 
 PAIRS = [
     make_pair("x", ("a.test",), begin=NOW + timedelta(days=begin), end=NOW + timedelta(days=end))
@@ -120,8 +120,9 @@ def rivals(draw: st.DrawFn) -> KubernetesObject:
     rule = st.builds(IngressRule, hosts, st.lists(path, max_size=1).map(tuple))
     tls = st.builds(IngressTLS, st.just(("a.test",)), secrets)
     created = draw(st.sampled_from(["2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"]))
+    annotations = draw(st.sampled_from([{}, {f"{PREFIX}ssl-passthrough": "true"}]))
     return Ingress(
-        Metadata(draw(st.sampled_from("abc")), "default", created),
+        Metadata(draw(st.sampled_from("abc")), "default", created, annotations),
         "pipy",
         draw(st.none() | st.just(backend)),
         draw(st.lists(rule, max_size=2).map(tuple)),
@@ -155,7 +156,7 @@ def test_what_says_the_same_stays_the_same_object(changes: list[Step]) -> None:
 
         assert (after.snapshot is before.snapshot) == is_same
         assert after.snapshot.generation == before.snapshot.generation + (not is_same)
-        for field in ("hosts", "upstreams", "certificates", "tls_hosts"):
+        for field in ("hosts", "upstreams", "certificates", "tls_hosts", "passthrough"):
             one, other = getattr(before.snapshot, field), getattr(after.snapshot, field)
             assert (one is other) == (one == other)
         kept(before.snapshot.hosts, after.snapshot.hosts)

@@ -28,7 +28,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def compiled(objects: list[KubernetesObject]) -> Compiled:
-    return compile_snapshot(Inventory.of(objects), CompilerOptions(), now=NOW, generation=7)
+    return compile_snapshot(
+        Inventory.of(objects), CompilerOptions(passes_tls=True), now=NOW, generation=7
+    )
 
 
 @settings(max_examples=150)

@@ -112,9 +112,6 @@ def test_the_example_of_the_documentation_is_a_good_value(annotation: Annotation
         ("tls-verify-client", "garbage", Asked.PROTECTION),
         ("tls-verify-client", "Off", Asked.NOTHING),
         ("tls-trusted-ca-secret", "ns/ca", Asked.PROTECTION),
-        ("ssl-passthrough", "true", Asked.PROTECTION),
-        ("ssl-redirect", "true", Asked.NOTHING),
-        ("ssl-redirect", "false", Asked.COMFORT),
     ],
 )
 def test_what_cannot_be_honoured_yet_says_whether_it_protects(

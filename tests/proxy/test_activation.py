@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fsm_twisted.proxy.runtime import RunTime
 from fsm_twisted.snapshot import wire
 from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream, VirtualHost
-from fsm_twisted.snapshot.policy import Affinity, Algorithm, Balancing, Timeouts
+from fsm_twisted.snapshot.policy import Affinity, Algorithm, Balancing, PlainAccess, Timeouts
 from tests.proxy.worlds import prefix, runtime, upstream
 
 PATTERNS = ("", "a.example", "b.example", "*.a.example", "*.example")
@@ -32,7 +32,11 @@ def upstreams(draw: st.DrawFn, service: str, ingress: str) -> Upstream:
 def routes(host: str, path: str) -> st.SearchStrategy[Route]:
     # An upstream that the snapshot does not have is no trouble either.
     targets = st.sampled_from([upstream(service, ingress=of) for service, of in NAMES])
-    return targets.map(lambda target: prefix(path, target, host=host))
+    return st.builds(
+        lambda target, plain: attrs.evolve(prefix(path, target, host=host), plain=plain),
+        targets,
+        st.sampled_from(PlainAccess),
+    )
 
 
 @st.composite
@@ -60,7 +64,7 @@ def seen(state: RunTime) -> dict[object, object]:
     """Tell all that clients can learn of what is served, and what it is made of."""
     told: dict[object, object] = {}
     for host in HOSTS:
-        told[host] = state.active.tls_hosts.covers(host)
+        told[host] = (state.active.tls_hosts.covers(host), state.active.host_of(host or b"a"))
         for path in PATHS:
             bound = state.active.router.match(host, path)
             told[host, path] = bound and (

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fsm_twisted.proxy.admission import Admitted, LocalReply, admit
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.proxy.runtime import Active
-from fsm_twisted.snapshot.model import Snapshot
+from fsm_twisted.snapshot.model import Route, Snapshot
+from fsm_twisted.snapshot.policy import PlainAccess
 from fsm_twisted.snapshot.reasons import REPLIES
 from fsm_twisted.snapshot.rewrite import Rewrite
 from tests.proxy.heads import request
@@ -155,3 +158,102 @@ def test_only_acme_challenges_pass(target: bytes, is_served: object, option: Pla
     found = outcome(world, target, options=ProxyOptions(plain_http=option))
 
     assert isinstance(found, Admitted) is is_served
+
+
+def with_plain(path: str, plain: PlainAccess, host: str = "a.example") -> Route:
+    return attrs.evolve(prefix(path, WEB, host=host), plain=plain)
+
+
+SERVE, REDIRECT, FORBID = PlainHttp.SERVE, PlainHttp.REDIRECT, PlainHttp.FORBID
+
+
+@pytest.mark.parametrize(
+    ("plain", "on_tls_host", "elsewhere"),
+    [
+        (PlainAccess.DEFAULT, {SERVE: "", REDIRECT: "https_redirect"}, ""),
+        (PlainAccess.SERVED, {SERVE: "", REDIRECT: ""}, ""),
+        (PlainAccess.REDIRECTED, {SERVE: "https_redirect", REDIRECT: "https_redirect"}, ""),
+        (
+            PlainAccess.ALWAYS_REDIRECTED,
+            {SERVE: "https_redirect", REDIRECT: "https_redirect"},
+            "https_redirect",
+        ),
+    ],
+)
+def test_an_ingress_says_what_plain_http_gets_but_what_is_forbidden_stays_so(
+    plain: PlainAccess, on_tls_host: dict[PlainHttp, str], elsewhere: str
+) -> None:
+    world = active(snapshot(with_plain("/", plain)), "a.example")
+    other = active(snapshot(with_plain("/", plain)))
+
+    for option, expected in {**on_tls_host, FORBID: "https_required"}.items():
+        options = ProxyOptions(plain_http=option)
+        assert told(outcome(world, options=options)) == expected
+        assert told(outcome(other, options=options)) == elsewhere
+        assert told(outcome(world, options=options, is_secure=True)) == ""
+        assert told(outcome(world, b"/.well-known/acme-challenge/x", options=options)) == ""
+
+
+def told(found: Admitted | LocalReply) -> str:
+    return found.reason.code if isinstance(found, LocalReply) else ""
+
+
+def test_each_route_of_a_host_has_its_own_word_and_the_rest_the_operators() -> None:
+    routes = (
+        with_plain("/open", PlainAccess.SERVED),
+        with_plain("/shut", PlainAccess.ALWAYS_REDIRECTED),
+        with_plain("/usual", PlainAccess.DEFAULT),
+    )
+    world = active(snapshot(*routes), "a.example")
+
+    for target, expected in (
+        (b"/open/x", ""),
+        (b"/shut/x", "https_redirect"),
+        (b"/usual", "https_redirect"),
+        (b"/no-route", "https_redirect"),
+    ):
+        assert told(outcome(world, target, options=ProxyOptions())) == expected
+
+
+def test_without_an_https_listener_only_what_is_forced_is_redirected() -> None:
+    options = ProxyOptions(plain_http=SERVE, has_https=False)
+    for plain, expected in (
+        (PlainAccess.DEFAULT, ""),
+        (PlainAccess.REDIRECTED, ""),
+        (PlainAccess.ALWAYS_REDIRECTED, "https_redirect"),
+    ):
+        world = active(snapshot(with_plain("/", plain)), "a.example")
+        assert told(outcome(world, options=options)) == expected
+
+
+@given(
+    plains=st.dictionaries(
+        st.sampled_from(["", "a.example", "*.example", "x.a.example"]),
+        st.sampled_from(PlainAccess),
+    ),
+    tls_hosts=st.sets(st.sampled_from(["a.example", "*.example"])),
+    option=st.sampled_from(PlainHttp),
+    has_https=st.booleans(),
+    default=st.none() | st.sampled_from(PlainAccess),
+)
+def test_the_straight_road_lets_no_plain_request_through_that_is_redirected_or_forbidden(
+    plains: dict[str, PlainAccess],
+    tls_hosts: set[str],
+    option: PlainHttp,
+    default: PlainAccess | None,
+    *,
+    has_https: bool,
+) -> None:
+    options = ProxyOptions(plain_http=option if has_https else SERVE, has_https=has_https)
+    routes = [with_plain("/", plain, host) for host, plain in plains.items()]
+    last = None if default is None else with_plain("/", default, "")
+    state = runtime(options.plain_http)
+    for world in (snapshot(), snapshot(*routes, upstreams=(WEB,))):
+        state.activate(attrs.evolve(world, tls_hosts=frozenset(tls_hosts), default=last))
+        for host in (b"a.example", b"b.example", b"x.a.example", b"other.test"):
+            _, is_looked_at = state.active.host_of(host)
+            bound = state.active.router.match(host, b"/")
+            if bound is None or (is_looked_at and not bound.is_open):
+                continue
+            found = outcome(state.active, host=host, options=options)
+            assert told(found) not in {"https_redirect", "https_required"}

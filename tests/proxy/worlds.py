@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fsm_twisted.proxy.endpoints import EndpointState
+from fsm_twisted.proxy.options import PlainHttp
 from fsm_twisted.proxy.runtime import RunTime
 from fsm_twisted.snapshot.identity import Endpoint, IngressId, ServicePortId, UpstreamId
 from fsm_twisted.snapshot.model import Match, Route, Snapshot, Upstream, VirtualHost
@@ -59,9 +60,9 @@ def serving(*upstreams: Upstream) -> Snapshot:
     return snapshot(*routes, upstreams=upstreams)
 
 
-def runtime() -> RunTime:
+def runtime(plain_http: PlainHttp = PlainHttp.REDIRECT) -> RunTime:
     """Return run-time state whose draws are all 0."""
-    return RunTime(lambda _: 0, affinity_key=b"k" * 16)
+    return RunTime(lambda _: 0, affinity_key=b"k" * 16, plain_http=plain_http)
 
 
 def picks(state: RunTime, of: Upstream, times: int) -> list[str]:

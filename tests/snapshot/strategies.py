@@ -25,6 +25,7 @@ from fsm_twisted.snapshot.policy import (
     Balancing,
     HashBy,
     HashSource,
+    PlainAccess,
     Protocol,
     Timeouts,
     UpstreamTls,
@@ -53,6 +54,7 @@ _routes = st.builds(
     st.none() | st.builds(Rewrite, _names, _names),
     st.none() | st.integers(0),
     st.booleans(),
+    st.sampled_from(PlainAccess),
 )
 _hosts = st.builds(
     VirtualHost, _names, st.lists(_routes, max_size=3).map(tuple), st.none() | _routes
@@ -88,7 +90,7 @@ _certificates = st.binary(max_size=20).map(
 
 def _compiled(objects: list[KubernetesObject]) -> Snapshot:
     return compile_snapshot(
-        Inventory.of(objects), CompilerOptions(), now=NOW, generation=0
+        Inventory.of(objects), CompilerOptions(passes_tls=True), now=NOW, generation=0
     ).snapshot
 
 
@@ -101,11 +103,12 @@ _arbitrary_snapshots = st.builds(
     certificates=st.dictionaries(_names, _certificates, max_size=3),
     tls_hosts=st.frozensets(_names, max_size=3),
     default=st.none() | _routes,
+    passthrough=st.dictionaries(_names, _routes, max_size=3),
 )
 _snapshots = st.builds(
     attrs.evolve, _compiled_snapshots | _arbitrary_snapshots, generation=st.integers(0, 2**40)
 )
-_choices = st.tuples(*[st.booleans()] * 5)
+_choices = st.tuples(*[st.booleans()] * 6)
 
 
 def snapshots() -> st.SearchStrategy[Snapshot]:

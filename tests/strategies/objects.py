@@ -47,7 +47,10 @@ ANNOTATION_NAMES = (
     "upstream-ssl-secret",
     "upstream-ssl-name",
     "upstream-ssl-verify",
+    "ssl-passthrough",
+    "ssl-passthrough",
     "ssl-redirect",
+    "force-ssl-redirect",
     "lb-typ",
 )
 ANNOTATION_VALUES = (

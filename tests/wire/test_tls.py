@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import ssl
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 
 from tests.wire.harness.backend import OK
 from tests.wire.harness.client import Client, connect, connect_tls, tls_context
+from tests.wire.harness.http2 import connect_h2c
 from tests.wire.harness.lanes import Lane, World
-from tests.wire.harness.program import Program
+from tests.wire.harness.program import Program, running
 
 
 def certificate(client: Client) -> x509.Certificate:
@@ -202,3 +204,49 @@ def test_a_claim_of_https_by_a_stranger_changes_nothing(
         assert dial().ask(lane.get(extra=name + b": https\r\n")).status == 308
     forwarded = b"Forwarded: proto=https\r\nFront-End-Https: on\r\n"
     assert dial().ask(lane.get(extra=forwarded)).status == 308
+
+
+@pytest.fixture(scope="module")
+def multilingual(whole_world: World, logs: Path) -> Iterator[Program]:
+    """The program that speaks HTTP/2 in plain as well."""
+    with running(whole_world.folder, logs / "multilingual", "--h2c", "on") as program:
+        yield program
+
+
+def status(program: Program, lane: Lane, road: str, extra: bytes = b"") -> int:
+    """Ask in plain HTTP/1.1, in h2c, or through TLS."""
+    if road == "h2c":
+        client = connect_h2c(program.http)
+        with contextlib.closing(client.client):
+            fields = [(b"x-forwarded-proto", b"https")] if extra else []
+            return client.ask(lane, fields=fields).status
+    client = connect_tls(program.https, "x.test") if road == "tls" else connect(program.http)
+    with contextlib.closing(client):
+        return client.ask(lane.get(extra=extra)).status
+
+
+@pytest.mark.parametrize("road", ["plain", "h2c", "tls"])
+def test_annotations_say_what_plain_http_gets(
+    multilingual: Program, trusting: Program, hasty: Program, world: World, road: str
+) -> None:
+    lanes = [world.by_name(f"{name}.test") for name in ("open", "shut", "forced", "secure")]
+    for lane in lanes:
+        lane.backend.answer(OK)
+    redirected = 200 if road == "tls" else 308
+    found = [status(multilingual, lane, road) for lane in lanes]
+    assert found == [200, redirected, redirected, redirected]
+    if road != "h2c":  # these two do not speak it
+        found = [status(trusting, lane, road) for lane in lanes]
+        assert found == [200, redirected, redirected, 200]
+        found = [status(hasty, lane, road) for lane in lanes]
+        forbidden = 200 if road == "tls" else 403
+        assert found == [forbidden, forbidden, redirected, forbidden]
+
+
+def test_what_is_forced_is_redirected_until_a_trusted_proxy_says_https(
+    steady: Program, trusting: Program, world: World
+) -> None:
+    lane = world.by_name("forced.test")
+    lane.backend.answer(OK)
+    for program, expected in ((steady, 308), (trusting, 200)):
+        assert status(program, lane, "plain", b"X-Forwarded-Proto: https\r\n") == expected

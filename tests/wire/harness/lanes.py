@@ -60,8 +60,11 @@ NAMED: dict[str, dict[str, str]] = {
     "paths.test": {},
     "refused.test": {},
     "quiet-log.test": {"enable-access-log": "false"},
+    "open.test": {"ssl-redirect": "false"},
+    "shut.test": {"ssl-redirect": "true"},
+    "forced.test": {"force-ssl-redirect": "true"},
 }
-TLS_HOSTS = ("secure.test", "other.test", "*.wild.test")
+TLS_HOSTS = ("secure.test", "other.test", "*.wild.test", "open.test", "shut.test")
 
 
 @attrs.define

@@ -1,0 +1,83 @@
+"""
+Hosts whose TLS goes through to a Service (annotation ``ssl-passthrough``): what a rule must say.
+
+The connection is not opened, so there is no path: as in ingress-nginx, the backend of the path
+``/`` gets it, and without one the default backend of the Ingress. Other paths have no meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from fsm_twisted.compiler.findings import FindingBook
+from fsm_twisted.objects.model import Backend, Ingress, IngressPath, PathType, ref_of
+from fsm_twisted.objects.names import shown
+
+_REFUSED: Final = "all paths of the Ingress answer 503 (unprotected)"
+# Of several paths "/", as for requests: a Prefix before an ImplementationSpecific.
+_ORDER: Final = (PathType.PREFIX, PathType.IMPLEMENTATION_SPECIFIC, PathType.EXACT)
+
+
+@attrs.frozen
+class PassingBackend:
+    """The backend of a host, and the field that names it."""
+
+    backend: Backend
+    where: str
+
+
+@attrs.frozen
+class _Place:
+    """A path of a rule, and its field."""
+
+    path: IngressPath
+    where: str
+
+
+def passing_backends(ingress: Ingress, book: FindingBook) -> Mapping[str, PassingBackend] | None:
+    """
+    Return where the TLS of each host of *ingress* goes.
+
+    None when that is not said of each of its rules: nothing of the Ingress can be served then.
+    """
+    hosts: dict[str, list[_Place]] = {}
+    for i, rule in enumerate(ingress.rules):
+        places = hosts.setdefault(rule.host, [])
+        for j, path in enumerate(rule.paths):
+            places.append(_Place(path, f"spec.rules[{i}].http.paths[{j}]"))
+    if not hosts or "" in hosts:
+        what = "TLS can only go through for the host of a rule, and one of them has none"
+        if not hosts:
+            what = "TLS can only go through for the host of a rule, and there is no rule"
+        book.note(ref_of(ingress), "passthrough_invalid", "spec.rules", what, _REFUSED)
+        return None
+    found = {host: _backend_of(ingress, places) for host, places in hosts.items()}
+    homeless = [host for host, backend in found.items() if backend is None]
+    for host in homeless:
+        what = f"host {host} has no path '/', and the Ingress has no default backend"
+        book.note(ref_of(ingress), "passthrough_invalid", "spec.rules", what, _REFUSED)
+    if homeless:
+        return None
+    for places in hosts.values():
+        _note_other_paths(ingress, places, book)
+    return {host: backend for host, backend in found.items() if backend is not None}
+
+
+def _backend_of(ingress: Ingress, places: list[_Place]) -> PassingBackend | None:
+    roots = [each for each in places if each.path.path == "/"]
+    if roots:
+        best = min(roots, key=lambda each: _ORDER.index(each.path.path_type))
+        return PassingBackend(best.path.backend, f"{best.where}.backend")
+    if ingress.default_backend is not None:
+        return PassingBackend(ingress.default_backend, "spec.defaultBackend")
+    return None
+
+
+def _note_other_paths(ingress: Ingress, places: list[_Place], book: FindingBook) -> None:
+    for each in places:
+        if each.path.path != "/":
+            what = f"path {shown(each.path.path)} has no meaning where TLS is not opened"
+            book.note(ref_of(ingress), "passthrough_ignored", each.where, what, "it is left out")
