@@ -181,7 +181,8 @@ class _Reader:
         is_asked = self.value(SSL_PASSTHROUGH)
         if is_asked and not is_allowed:
             what = "TLS goes through only where the option --ssl-passthrough is on"
-            remedy = "switch it on (chart: fsm.ingress.tls.sslPassthrough.enabled), or remove the annotation"
+            switch = "switch it on (chart: fsm.ingress.tls.sslPassthrough.enabled)"
+            remedy = f"{switch}, or remove the annotation"
             self._refuse("security_unsupported", SSL_PASSTHROUGH.name, what, remedy)
         return is_asked and not self.is_refused
 

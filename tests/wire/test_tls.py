@@ -216,10 +216,8 @@ def multilingual(whole_world: World, logs: Path) -> Iterator[Program]:
 def status(program: Program, lane: Lane, road: str, extra: bytes = b"") -> int:
     """Ask in plain HTTP/1.1, in h2c, or through TLS."""
     if road == "h2c":
-        client = connect_h2c(program.http)
-        with contextlib.closing(client.client):
-            fields = [(b"x-forwarded-proto", b"https")] if extra else []
-            return client.ask(lane, fields=fields).status
+        with contextlib.closing(connect_h2c(program.http)) as speaker:
+            return speaker.ask(lane).status
     client = connect_tls(program.https, "x.test") if road == "tls" else connect(program.http)
     with contextlib.closing(client):
         return client.ask(lane.get(extra=extra)).status
