@@ -119,7 +119,8 @@ def measure(options: argparse.Namespace, folder: Path) -> table.Results:
 def check_tools(options: argparse.Namespace) -> str:
     """Return why nothing can be measured here, in one line; empty when all is there."""
     asked = options.peers.split(",")
-    clients = {load.client.value for load in loads.LOADS if load.name in options.loads.split(",")}
+    wanted = {load.client.value for load in loads.LOADS if load.name in options.loads.split(",")}
+    clients = wanted & {"wrk", "h2load"}
     debian = {"nginx", "openssl", *clients, *(name for name in asked if name in peers.DEBIAN)}
     missing = missing_programs(sorted(debian))
     if missing:

@@ -8,12 +8,15 @@ otherwise alike: a browser's fields.
 from __future__ import annotations
 
 import math
+import sys
 from enum import Enum
 from pathlib import Path
 
 from attrs import frozen
 
 from benchmarks.measure import ClientRun
+
+ROOT = Path(__file__).resolve().parent.parent
 
 PLAIN_HOST = "plain.example.com"
 # wrk takes the server name for TLS from the URL, so this one must resolve to the loopback.
@@ -35,6 +38,9 @@ class Client(Enum):
 
     WRK = "wrk"
     H2LOAD = "h2load"
+    HANDSHAKES = "benchmarks.handshakes"
+    RESUMPTIONS = "benchmarks.handshakes --resume"
+    TUNNELS = "benchmarks.tunnels"
 
 
 class Scene(Enum):
@@ -88,6 +94,21 @@ LOADS = (
         is_tls=True,
         host=f'"{TLS_HOST}"',
     ),
+    Load(
+        "handshake",
+        "a TLS 1.3 connection (ECDSA P-256) for each request",
+        connections=4,
+        client=Client.HANDSHAKES,
+        is_tls=True,
+    ),
+    Load(
+        "resumed",
+        "the same, every session resumed",
+        connections=4,
+        client=Client.RESUMPTIONS,
+        is_tls=True,
+    ),
+    Load("tunnel", "WebSocket, 4 connections, each MB", connections=4, client=Client.TUNNELS),
     Load("post", "POST of 300 bytes of JSON", method="POST", body=_JSON),
     Load("upload", "POST of 100 KB", connections=8, method="POST", body=_UPLOAD),
     Load("medium", "100 KB bodies", connections=8, path='"/files/medium"'),
@@ -199,4 +220,27 @@ def _wrk(load: Load, port: int, seconds: float, folder: Path, core: int) -> Clie
     return ClientRun(command, load.connections)
 
 
-_RUNS = {Client.WRK: _wrk, Client.H2LOAD: _h2load}
+def _handshakes(load: Load, port: int, _: float, __: Path, core: int) -> ClientRun:
+    words = load.client.value.split()
+    return _python(core, load.connections, *words, str(port), TLS_HOST, "--threads")
+
+
+def _tunnels(load: Load, port: int, _: float, __: Path, core: int) -> ClientRun:
+    where = (str(port), PLAIN_HOST, SOCKET_PATH)
+    return _python(core, load.connections, load.client.value, "client", *where, "--connections")
+
+
+def _python(core: int, number: int, module: str, *words: str) -> ClientRun:
+    """Return a run of one of our own clients; *words* end in the option for the *number*."""
+    path = (f"PYTHONPATH={ROOT}", sys.executable, "-m", module)
+    command = ("taskset", "-c", str(core), "env", *path, *words, str(number))
+    return ClientRun(command, number)
+
+
+_RUNS = {
+    Client.WRK: _wrk,
+    Client.H2LOAD: _h2load,
+    Client.HANDSHAKES: _handshakes,
+    Client.RESUMPTIONS: _handshakes,
+    Client.TUNNELS: _tunnels,
+}

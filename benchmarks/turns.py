@@ -11,13 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 from attrs import define, frozen
 
 from benchmarks import ingress, loads, peers
-from benchmarks.loads import Load, Scene
+from benchmarks.loads import Client, Load, Scene
 from benchmarks.measure import BenchmarkError, Sample, take_sample
 from benchmarks.memory import resident_kib
 from benchmarks.peer import Peer, start
@@ -68,9 +69,15 @@ class Stage:
         self._scenes: dict[Scene, tuple[Running, ...]] = {}
         self.proxy_core, self.load_core = cores()
         self.site = peers.make_site(folder, RULES[Scene.SMALL])
-        asked = count()
+        self._asked = count()
         self._start(peers.backend(self.site), self.site, self.load_core)
-        self.seen = lambda: peers.requests_seen(self.site.backend_port) - next(asked)
+        self._start(peers.socket_backend(self.site), self.site, self.load_core)
+
+    def seen(self, load: Load) -> int:
+        """Return what the backend of *load* has counted, our own askings left out."""
+        if load.client is Client.TUNNELS:
+            return peers.megabytes_sent(self.site.socket_port)
+        return peers.requests_seen(self.site.backend_port) - next(self._asked)
 
     def proxies(self, load: Load) -> tuple[Running, ...]:
         """Return what is measured in *load*."""
@@ -142,11 +149,11 @@ def take_turns(stage: Stage, wanted: Sequence[Load], plan: Plan) -> Results:
 
 
 def _turn(stage: Stage, load: Load, running: Running, plan: Plan) -> Sample:
-    port = running.peer.https_port if load.is_tls else running.peer.http_port
+    port = running.peer.port(load)
     seconds = plan.seconds + plan.warm
     run = loads.make_run(load, port, seconds, stage.site.folder, stage.load_core)
     try:
-        return take_sample(running.pid, run, plan.seconds, plan.warm, stage.seen)
+        return take_sample(running.pid, run, plan.seconds, plan.warm, partial(stage.seen, load))
     except BenchmarkError as error:
         msg = f"{running.peer.name}, {load.name}: {error}"
         raise BenchmarkError(msg) from None

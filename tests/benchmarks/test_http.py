@@ -233,12 +233,13 @@ def test_a_short_run_comes_to_a_figure_for_each_load(tmp_path: Path) -> None:
     figures, page = tmp_path / "figures.json", tmp_path / "table.md"
 
     done = run(
-        "--peers", "ours", "--loads", "plain,tls", "--rounds", "1", "--seconds", "0.3",
-        "--warm", "0.3", "--json", str(figures), "--markdown", str(page),
+        "--peers", "ours", "--loads", "plain,tls,handshake,resumed,tunnel", "--rounds", "1",
+        "--seconds", "0.2", "--warm", "0.3", "--json", str(figures), "--markdown", str(page),
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
     rows = json.loads(figures.read_text())["rows"]
-    assert [(row["load"], row["peer"]) for row in rows] == [("plain", "ours"), ("tls", "ours")]
+    names = ["plain", "tls", "handshake", "resumed", "tunnel"]
+    assert [row["load"] for row in rows] == names
     assert all(row["requests"] > 0 and row["median_us"] > 0 for row in rows)
-    assert page.read_text().count("| ours |") == 2
+    assert page.read_text().count("| ours |") == len(names)
