@@ -84,7 +84,7 @@ def main() -> None:
 
     def record() -> None:
         for each in ended:
-            recorder.usual(each, ANSWER, len(ANSWER) + 40, 5.0012)
+            recorder.ended(each, 200, 0.0012, 0.0011, len(ANSWER) + 40, len(ANSWER))
 
     print(f"counting                       {best(count):6.2f} us")
     print(f"recording, in the worker       {best(record):6.2f} us")

@@ -40,9 +40,11 @@ class Http2Exchange(Exchange):
         self.upstream = None
         cells.bytes_out += len(data)
         now = plane.seconds()
-        cells.observe(self.method, status // 100, now - self.begun, now - self.sent)
+        seconds, upstream_seconds = now - self.begun, now - self.sent
+        cells.observe(self.method, status // 100, seconds, upstream_seconds)
         if plane.access is not None:
-            plane.access.usual(self, data, len(data), now)
+            size = len(data)
+            plane.access.ended(self, status, seconds, upstream_seconds, size, size - end)
         upstream.release(now)
         stream.usual_ended()
         return True

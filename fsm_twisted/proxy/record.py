@@ -13,7 +13,7 @@ import attrs
 
 from fsm_twisted.net.descriptor import Stream
 from fsm_twisted.net.tls_stream import TlsStream
-from fsm_twisted.observe.access import NUMBERS, Noted, pack, pack_batch, pack_peer
+from fsm_twisted.observe.access import Note, pack_batch, pack_peer
 
 if TYPE_CHECKING:
     from fsm_twisted.message.heads import RequestHead
@@ -23,19 +23,12 @@ if TYPE_CHECKING:
     from fsm_twisted.snapshot.reasons import ReplyReason
 
 FLUSH_SECONDS: Final = 0.2
-_KEPT: Final = 32
 _BATCH: Final = 96  # of heads of 8 KiB at most, well below the limit of a channel's message
 _LONG_HEAD_BYTES: Final = 8 * 1024
 _LONGEST_TEXT: Final = 2 * 1024
 _WANTED: Final = (b"host:", b"user-agent:", b"referer:", b"x-request-id:", b"x-real-ip:")
 _NOBODY_WAITS: Final = 499  # of nginx: the client has closed before its answer
 _NONE: Final = -1.0
-_EMPTY_LINE: Final = len(b"\r\n\r\n")
-
-_Ended = tuple["Exchange", float, bytes | int, bytes]
-"""An exchange, when it ended, the status of its answer, and why that is not an endpoint's."""
-_Usual = tuple["Exchange", float, bytes, int, int]
-"""An exchange, when it ended, the status of its answer, and its size: all of it, and its head."""
 
 
 @attrs.frozen
@@ -94,9 +87,8 @@ class Recorder:
     """
     Collects what ends in one process and hands it on in batches.
 
-    An exchange that has ended is kept for a while and packed together with others: a dozen lines
-    of code that run once for each request, between parsing and sending, cost four times as much
-    as in a loop.
+    Of an exchange only a row of values is kept, so that its memory serves the next one; rows
+    become bytes together.
 
     Args:
         seconds: The data plane's clock.
@@ -123,39 +115,53 @@ class Recorder:
         self._later = later
         self._chosen = chosen
         self._will_flush = False
-        self._usual: list[_Usual] = []
-        self._ended: list[_Ended] = []
-        self._parts: list[bytes] = []
-        self._count = 0
+        self._notes: list[Note] = []
         self.dropped = 0
 
-    def usual(self, exchange: Exchange, data: bytes, bytes_out: int, now: float) -> None:
+    def ended(
+        self,
+        exchange: Exchange,
+        status: int,
+        seconds: float,
+        upstream_seconds: float,
+        bytes_out: int,
+        body_bytes_out: int,
+        reason: bytes = b"",
+    ) -> None:
         """
-        Record an exchange on the straight road.
+        Record an exchange; for the values see `observe.access.Noted`.
 
-        Args:
-            exchange: It has ended well.
-            data: The answer as it came.
-            bytes_out: Its size as it went on.
-            now: On the data plane's clock.
+        On the straight road this runs between reading and sending: it copies, and no more.
         """
-        usual = self._usual
-        # The head has become longer by this; the body begins where the head of *data* ends.
-        head_bytes = bytes_out - len(data) + data.find(b"\r\n\r\n") + _EMPTY_LINE
-        usual.append((exchange, now, data[9:12], bytes_out, head_bytes))
-        if len(usual) >= _KEPT:
-            self._pack_usual()
-        elif not self._will_flush:
-            self._flush_soon()
+        bound, chosen = exchange.bound, self._chosen
+        if bound is None or not bound.is_logged or (chosen is not None and not chosen()):
+            return
+        asked, head = exchange.head, exchange.head_bytes
+        target = b"" if asked is None else asked.target.wire
+        if len(head) > _LONG_HEAD_BYTES:
+            head, target = _shortened(head), target[:_LONGEST_TEXT]
+        tries, endpoints = exchange.tries
+        self._keep((
+            exchange.begun, seconds, upstream_seconds, status, tries, exchange.minor,
+            exchange.bytes_in, bytes_out, body_bytes_out,
+            head, target, exchange.downstream.note, bound.note, endpoints, reason,
+        ))  # fmt: skip
 
     def passed(self, exchange: Exchange, now: float) -> None:
         """Record an exchange whose answer, of the endpoint, has been passed on, whole."""
-        self._keep((exchange, now, exchange.status, b""))
+        self._end(exchange, now, exchange.status, b"")
 
     def cut(self, exchange: Exchange) -> None:
         """Record an exchange that has ended before its answer."""
         status = exchange.status or _NOBODY_WAITS
-        self._keep((exchange, self._seconds(), status, exchange.cut_reason))
+        self._end(exchange, self._seconds(), status, exchange.cut_reason)
+
+    def _end(self, exchange: Exchange, now: float, status: int, reason: bytes) -> None:
+        bytes_out, sent = exchange.bytes_out, exchange.sent
+        upstream_seconds = now - sent if sent else _NONE
+        body = bytes_out - exchange.head_bytes_out
+        seconds = now - exchange.begun
+        self.ended(exchange, status, seconds, upstream_seconds, bytes_out, body, reason)
 
     def replied(
         self, downstream: Answering, reason: ReplyReason, head_bytes: int, bytes_out: int
@@ -172,7 +178,7 @@ class Recorder:
         exchange, code = downstream.exchange, reason.code.encode("ascii")
         if exchange is not None:
             exchange.head_bytes_out, exchange.bytes_out = head_bytes, bytes_out
-            self._keep((exchange, self._seconds(), reason.status, code))
+            self._end(exchange, self._seconds(), reason.status, code)
             return
         asked, bound = downstream.asked, None
         minor, bytes_in, head = 1, 0, b""
@@ -187,88 +193,27 @@ class Recorder:
         now, route = self._seconds(), b"" if bound is None else bound.note
         numbers = (now, 0.0, _NONE, reason.status, 0, minor, bytes_in, bytes_out)
         body = bytes_out - head_bytes
-        noted = Noted(*numbers, body, head, b"", downstream.note, route, b"", code)
-        self._parts.append(pack(noted))
-        self._count += 1
-        self._send_when_long()
+        self._keep((*numbers, body, head, b"", downstream.note, route, b"", code))
 
-    def _keep(self, ended: _Ended) -> None:
-        self._ended.append(ended)
-        if len(self._ended) >= _KEPT:
-            self._pack_ended()
+    def _keep(self, note: Note) -> None:
+        self._notes.append(note)
+        if len(self._notes) >= _BATCH:
+            self.flush()
         elif not self._will_flush:
-            self._flush_soon()
-
-    def _flush_soon(self) -> None:
-        self._will_flush = True
-        self._later(FLUSH_SECONDS, self._flush_now)
+            self._will_flush = True
+            self._later(FLUSH_SECONDS, self._flush_now)
 
     def _flush_now(self) -> None:
         self._will_flush = False
         self.flush()
 
-    def _pack_usual(self) -> None:
-        usual, self._usual = self._usual, []
-        for exchange, now, status, bytes_out, head_bytes in usual:
-            exchange.bytes_out, exchange.head_bytes_out = bytes_out, head_bytes
-            self._ended.append((exchange, now, status, b""))
-        self._pack_ended()
-
-    def _pack_ended(self) -> None:
-        ended, self._ended = self._ended, []
-        chosen = self._chosen
-        add, write = self._parts.extend, NUMBERS.pack
-        for exchange, now, status, reason in ended:
-            bound = exchange.bound
-            if bound is None or not bound.is_logged or (chosen is not None and not chosen()):
-                continue
-            begun, sent, asked, head = (
-                exchange.begun, exchange.sent, exchange.head, exchange.head_bytes,
-            )  # fmt: skip
-            target = b"" if asked is None else asked.target.wire
-            if len(head) > _LONG_HEAD_BYTES:
-                head, target = _shortened(head), target[:_LONGEST_TEXT]
-            tries, endpoints = exchange.tries
-            bytes_out, peer, route = exchange.bytes_out, exchange.downstream.note, bound.note
-            numbers = write(
-                begun,
-                now - begun,
-                now - sent if sent else _NONE,
-                int(status),
-                tries,
-                exchange.minor,
-                exchange.bytes_in,
-                bytes_out,
-                bytes_out - exchange.head_bytes_out,
-                len(head),
-                len(target),
-                len(peer),
-                len(route),
-                len(endpoints),
-                len(reason),
-            )
-            add((numbers, head, target, peer, route, endpoints, reason))
-            self._count += 1
-        self._send_when_long()
-
-    def _send_when_long(self) -> None:
-        if self._count >= _BATCH:
-            self._send()
-        elif not self._will_flush:
-            self._flush_soon()
-
     def flush(self) -> None:
         """Hand on what has been collected."""
-        self._pack_usual()
-        self._send()
-
-    def _send(self) -> None:
-        parts, self._parts = self._parts, []
-        count, self._count = self._count, 0
-        if parts:
-            batch = pack_batch(self._wall_seconds() - self._seconds(), parts)
+        notes, self._notes = self._notes, []
+        if notes:
+            batch = pack_batch(self._wall_seconds() - self._seconds(), notes)
             if not self._take(batch):
-                self.dropped += count
+                self.dropped += len(notes)
 
 
 def _shortened(head: bytes) -> bytes:

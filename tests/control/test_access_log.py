@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fsm_twisted.control.access_log import AccessLog, LineWriter
-from fsm_twisted.observe.access import BatchError, pack, pack_batch
+from fsm_twisted.observe.access import BatchError, pack_batch
 from fsm_twisted.observe.access_lines import make_lines
 from tests.net.turning import logged
 from tests.observe.test_access import USUAL
@@ -116,7 +116,7 @@ def test_a_file_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path) -> Non
 def test_a_batch_becomes_its_lines_redacted(path: Path) -> None:
     with writing(path) as writer:
         access = AccessLog(writer, make_lines("json", ["client"]))
-        assert access.take(pack_batch(1e9, [pack(USUAL)] * 3))
+        assert access.take(pack_batch(1e9, [USUAL] * 3))
         with pytest.raises(BatchError):
             access.take(b"more nonsense")
 

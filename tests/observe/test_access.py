@@ -14,7 +14,6 @@ from fsm_twisted.observe.access import (
     AccessRecord,
     BatchError,
     Noted,
-    pack,
     pack_batch,
     pack_peer,
     pack_route,
@@ -93,7 +92,7 @@ NOTED = st.builds(
 
 
 def record(noted: Noted = USUAL, offset: float = 1e9) -> AccessRecord:
-    (found,) = unpack_batch(pack_batch(offset, [pack(noted)]))
+    (found,) = unpack_batch(pack_batch(offset, [noted]))
     return found
 
 
@@ -144,7 +143,7 @@ def test_what_was_no_request_has_a_peer_and_a_reason() -> None:
 
 @given(notes=st.lists(NOTED, max_size=4))
 def test_a_batch_is_its_records_in_their_order(notes: list[Noted]) -> None:
-    found = list(unpack_batch(pack_batch(1e9, [pack(each) for each in notes])))
+    found = list(unpack_batch(pack_batch(1e9, notes)))
 
     assert found == [record(each) for each in notes]
 
@@ -152,7 +151,7 @@ def test_a_batch_is_its_records_in_their_order(notes: list[Noted]) -> None:
 @given(noted=NOTED, cut=st.integers(1, 60))
 def test_a_batch_that_is_cut_is_refused(noted: Noted, cut: int) -> None:
     with pytest.raises(BatchError):
-        list(unpack_batch(pack_batch(0.0, [pack(noted)])[:-cut]))
+        list(unpack_batch(pack_batch(0.0, [noted])[:-cut]))
 
 
 @given(data=st.binary(max_size=200))
@@ -169,7 +168,7 @@ def test_bytes_of_whatever_kind_are_records_or_refused(data: bytes) -> None:
 @example([USUAL._replace(upstream_seconds=-1.0), USUAL._replace(reason=b"no_route")])
 @example([USUAL._replace(head=b"GET / HTTP/1.1\r\nHOST:a\r\nuser-Agent:\t b \r\n\r\n")])
 def test_the_short_way_to_json_leads_to_the_very_same_lines(notes: list[Noted]) -> None:
-    batch = pack_batch(1e9, [pack(each) for each in notes])
+    batch = pack_batch(1e9, notes)
 
     assert make_lines("json")(batch) == [json_line(each) for each in unpack_batch(batch)]
 
