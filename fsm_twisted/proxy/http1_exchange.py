@@ -33,17 +33,18 @@ class Http1Exchange(Exchange):
         cells.bytes_out += len(answer)
         self.downstream.write_soon(answer)
         now = plane.seconds()
-        seconds, upstream_seconds = now - self.begun, now - self.sent
-        cells.observe(self.method, data[_STATUS_CLASS] - _ZERO, seconds, upstream_seconds)
+        cells.observe(self.method, data[_STATUS_CLASS] - _ZERO, now - self.begun, now - self.sent)
         if plane.access is not None:
-            status, body = int(data[_STATUS]), len(data) - data.find(b"\r\n\r\n") - _EMPTY_LINE
-            plane.access.ended(self, status, seconds, upstream_seconds, len(answer), body)
+            body = len(data) - data.find(_EMPTY_LINE) - len(_EMPTY_LINE)
+            self.status, self.bytes_out = int(data[_STATUS]), len(answer)
+            self.head_bytes_out = self.bytes_out - body
+            plane.access.passed(self, now)
         upstream.release(now)
         self.downstream.usual_ended(now)
         return True
 
 
 _STATUS = slice(9, 12)
-_EMPTY_LINE = len(b"\r\n\r\n")
+_EMPTY_LINE = b"\r\n\r\n"
 _STATUS_CLASS = len(b"HTTP/1.1 ")  # where its digit stands in an answer
 _ZERO = ord("0")

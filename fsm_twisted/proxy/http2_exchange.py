@@ -40,11 +40,10 @@ class Http2Exchange(Exchange):
         self.upstream = None
         cells.bytes_out += len(data)
         now = plane.seconds()
-        seconds, upstream_seconds = now - self.begun, now - self.sent
-        cells.observe(self.method, status // 100, seconds, upstream_seconds)
+        cells.observe(self.method, status // 100, now - self.begun, now - self.sent)
         if plane.access is not None:
-            size = len(data)
-            plane.access.ended(self, status, seconds, upstream_seconds, size, size - end)
+            self.status, self.bytes_out, self.head_bytes_out = status, len(data), end
+            plane.access.passed(self, now)
         upstream.release(now)
         stream.usual_ended()
         return True

@@ -118,35 +118,6 @@ class Recorder:
         self._notes: list[Note] = []
         self.dropped = 0
 
-    def ended(
-        self,
-        exchange: Exchange,
-        status: int,
-        seconds: float,
-        upstream_seconds: float,
-        bytes_out: int,
-        body_bytes_out: int,
-        reason: bytes = b"",
-    ) -> None:
-        """
-        Record an exchange; for the values see `observe.access.Noted`.
-
-        On the straight road this runs between reading and sending: it copies, and no more.
-        """
-        bound, chosen = exchange.bound, self._chosen
-        if bound is None or not bound.is_logged or (chosen is not None and not chosen()):
-            return
-        asked, head = exchange.head, exchange.head_bytes
-        target = b"" if asked is None else asked.target.wire
-        if len(head) > _LONG_HEAD_BYTES:
-            head, target = _shortened(head), target[:_LONGEST_TEXT]
-        tries, endpoints = exchange.tries
-        self._keep((
-            exchange.begun, seconds, upstream_seconds, status, tries, exchange.minor,
-            exchange.bytes_in, bytes_out, body_bytes_out,
-            head, target, exchange.downstream.note, bound.note, endpoints, reason,
-        ))  # fmt: skip
-
     def passed(self, exchange: Exchange, now: float) -> None:
         """Record an exchange whose answer, of the endpoint, has been passed on, whole."""
         self._end(exchange, now, exchange.status, b"")
@@ -157,11 +128,20 @@ class Recorder:
         self._end(exchange, self._seconds(), status, exchange.cut_reason)
 
     def _end(self, exchange: Exchange, now: float, status: int, reason: bytes) -> None:
-        bytes_out, sent = exchange.bytes_out, exchange.sent
-        upstream_seconds = now - sent if sent else _NONE
-        body = bytes_out - exchange.head_bytes_out
-        seconds = now - exchange.begun
-        self.ended(exchange, status, seconds, upstream_seconds, bytes_out, body, reason)
+        bound, chosen = exchange.bound, self._chosen
+        if bound is None or not bound.is_logged or (chosen is not None and not chosen()):
+            return
+        asked, head = exchange.head, exchange.head_bytes
+        target = b"" if asked is None else asked.target.wire
+        if len(head) > _LONG_HEAD_BYTES:
+            head, target = _shortened(head), target[:_LONGEST_TEXT]
+        begun, sent, bytes_out = exchange.begun, exchange.sent, exchange.bytes_out
+        tries, endpoints = exchange.tries
+        self._keep((
+            begun, now - begun, now - sent if sent else _NONE, status, tries, exchange.minor,
+            exchange.bytes_in, bytes_out, bytes_out - exchange.head_bytes_out,
+            head, target, exchange.downstream.note, bound.note, endpoints, reason,
+        ))  # fmt: skip
 
     def replied(
         self, downstream: Answering, reason: ReplyReason, head_bytes: int, bytes_out: int
