@@ -83,7 +83,7 @@ cd "$dir" # relative paths of children mean nothing to the checkout
 children+=($!)
 "$bin/twistd" --nodaemon --pidfile= fsm-ingress --manifests "$dir/manifests" \
   --http "tcp:$http:interface=127.0.0.1" --https "tcp:$https:interface=127.0.0.1" \
-  --admin "tcp:$admin:interface=127.0.0.1" --drain-timeout 3 >ingress.log 2>&1 </dev/null &
+  --admin "tcp:$admin:interface=127.0.0.1" --ssl-passthrough on --drain-timeout 3 >ingress.log 2>&1 </dev/null &
 children+=($!)
 await_ready
 

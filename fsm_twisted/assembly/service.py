@@ -108,6 +108,7 @@ class IngressService(MultiService):
             controller_name=settings.controller_name,
             ingress_class=settings.ingress_class,
             allows_foreign_secrets=settings.allow_cross_namespace_secrets,
+            passes_tls=settings.ssl_passthrough,
         )
         self._controller = Controller(compiler, self._publish, now=lambda: datetime.now(UTC))
         self._recompiling = LoopingCall(self._controller.recompile)

@@ -30,6 +30,10 @@ class ClientHelloError(Exception):
     """What the client sends is no ClientHello; the text is one of a few fixed ones."""
 
 
+class ClientHelloTooLong(ClientHelloError):
+    """It is longer than `MAX_HELLO_BYTES`, or says that it will be."""
+
+
 @attrs.frozen
 class ClientHello:
     """What is asked of the server: ``server_name`` as sent, empty when there is none."""
@@ -71,7 +75,8 @@ def read_client_hello(data: bytes) -> ClientHello | None:
         None when more input is needed.
 
     Raises:
-        ClientHelloError: It is none, or is longer than `MAX_HELLO_BYTES`.
+        ClientHelloTooLong: It is longer than `MAX_HELLO_BYTES`.
+        ClientHelloError: It is none.
     """
     message = _handshake_bytes(data)
     if message[:1] not in {b"", b"\x01"}:
@@ -79,11 +84,11 @@ def read_client_hello(data: bytes) -> ClientHello | None:
     if len(message) >= _HEAD:
         size = int.from_bytes(message[1:_HEAD])
         if size > MAX_HELLO_BYTES:
-            raise ClientHelloError("the ClientHello is too long")
+            raise ClientHelloTooLong("the ClientHello is too long")
         if len(message) >= _HEAD + size:
             return ClientHello(_server_name(_Reader(message[_HEAD : _HEAD + size])))
     if len(data) > MAX_HELLO_BYTES:
-        raise ClientHelloError("the ClientHello is too long")
+        raise ClientHelloTooLong("the ClientHello is too long")
     return None
 
 

@@ -20,6 +20,7 @@ class HandshakeResult(Enum):
     """How a handshake has ended; the values are labels of metrics."""
 
     DONE = "ok"
+    PASSED = "passed_through"
     TIMEOUT = "timeout"
     CLIENT_GONE = "client_gone"
     CLIENT_REFUSED = "client_refused"
@@ -27,6 +28,7 @@ class HandshakeResult(Enum):
     NO_COMMON_VERSION = "no_common_version"
     NO_COMMON_CIPHER = "no_common_cipher"
     NO_COMMON_PROTOCOL = "no_common_protocol"
+    HELLO_TOO_LONG = "hello_too_long"
     OTHER = "other"
 
 

@@ -19,7 +19,9 @@ _NUMBERS: Final = "dddHHBQQQ"  # those of `Noted` in their order, as `array` wri
 _TEXTS: Final = 6  # that follow
 _SIZE: Final = "I"  # of a text
 _SEPARATOR: Final = b"\0"  # in nothing that is put together with it
-_PROTOCOLS: Final = {0: "HTTP/1.0", 1: "HTTP/1.1", 20: "HTTP/2.0"}
+UNOPENED: Final = 30
+"""Stands where HTTP/1.x has its minor version, of a TLS connection that went through unopened."""
+_PROTOCOLS: Final = {0: "HTTP/1.0", 1: "HTTP/1.1", 20: "HTTP/2.0", UNOPENED: "TLS"}
 _LATEST: Final = 253402300800.0  # year 10000: nothing after it has a date
 
 
@@ -35,8 +37,8 @@ class Noted(NamedTuple):
     has answered. ``head`` is the request's as it was forwarded, with our fields: whatever was
     asked for stands there, but for a ``target`` that was rewritten. ``peer`` is made by
     `pack_peer`, ``route`` by `pack_route`, or empty. ``endpoints`` are those tried, as text,
-    between commas. ``minor`` is that of HTTP/1.x, and 20 for HTTP/2. ``reason`` is empty when
-    the endpoint's answer was passed on, whole.
+    between commas. ``minor`` is that of HTTP/1.x, 20 for HTTP/2, or `UNOPENED`. ``reason`` is
+    empty when the endpoint's answer was passed on, whole.
     """
 
     begun: float
@@ -215,8 +217,8 @@ def texts_of(noted: Noted) -> Texts:
 
 
 def protocol_of(noted: Noted, method: bytes) -> str:
-    """Return the version of HTTP; nothing for what was no request."""
-    return _PROTOCOLS.get(noted.minor, "") if method else ""
+    """Return the version of HTTP, ``TLS`` where that went through; nothing for no request."""
+    return _PROTOCOLS.get(noted.minor, "") if method or noted.minor == UNOPENED else ""
 
 
 def record_of(begun: float, noted: Noted) -> AccessRecord:

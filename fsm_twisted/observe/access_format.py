@@ -63,7 +63,7 @@ JSON_FIELDS: Final[Mapping[str, str]] = {
     "method": "as sent; empty for what was no request",
     "host": "as sent, with a port if there is one",
     "path": "path and query as sent",
-    "protocol": "`HTTP/1.1` or `HTTP/1.0`",
+    "protocol": "`HTTP/1.0`, `HTTP/1.1`, `HTTP/2.0`; `TLS`: it went through unopened",
     "status": "that the client got; 499: it did not wait for one",
     "origin": "`upstream`, or `proxy` for an answer of ours and one that was cut",
     "reason": "[reason code](reason-codes.md) of that",

@@ -41,7 +41,8 @@ class UpstreamCells:
     ``requests`` is keyed by method and first digit of the status. ``duration`` is from the head
     of the request to the end of the answer, ``upstream`` the part of it between sending the
     request and the end of the answer. ``local_seconds`` is the part of ``duration`` that belongs
-    to answers of our own. Bytes are those of messages as clients see them.
+    to answers of our own. Bytes are those of messages as clients see them. ``passed`` counts TLS
+    connections that were to go through: ``ok``, or why not.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class UpstreamCells:
         "bytes_out",
         "duration",
         "local_seconds",
+        "passed",
         "requests",
         "retries",
         "upstream",
@@ -66,6 +68,7 @@ class UpstreamCells:
         self.retries = 0
         self.bytes_in = 0
         self.bytes_out = 0
+        self.passed: dict[str, int] = {}
 
     @property
     def overhead_seconds(self) -> float:
@@ -75,7 +78,7 @@ class UpstreamCells:
     @property
     def is_untouched(self) -> bool:
         """Whether nothing has ever been counted."""
-        return not (self.requests or self.bytes_in or self.retries)
+        return not (self.requests or self.bytes_in or self.retries or self.passed)
 
     def count(self, method: bytes, status_class: int, seconds: float) -> None:
         """Count an exchange that has ended with an answer of our own."""
@@ -101,6 +104,10 @@ class UpstreamCells:
     def count_switch(self, method: bytes) -> None:
         """Count a request that has become a tunnel; its duration says nothing of our speed."""
         self._count_request(method, 1)
+
+    def count_passed(self, result: str) -> None:
+        """Count a TLS connection that has found an endpoint (``ok``), or has not."""
+        self.passed[result] = self.passed.get(result, 0) + 1
 
     def _count_request(self, method: bytes, status_class: int) -> None:
         key = (method if method in METHODS else OTHER, status_class)

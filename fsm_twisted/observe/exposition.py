@@ -56,6 +56,12 @@ FAMILIES: Final = tuple(
             "From the request sent to the endpoint to its answer's end.",
         ),
         ("retries_total", "counter", _OWNER, "Requests sent to an endpoint again."),
+        (
+            "passthrough_connections_total",
+            "counter",
+            (*_OWNER, "result"),
+            "TLS connections to go through: ok, or the reason code of those that could not.",
+        ),
         ("request_bytes_total", "counter", _OWNER, "Bytes of requests as forwarded."),
         ("response_bytes_total", "counter", _OWNER, "Bytes of answers as sent to clients."),
         (
@@ -206,7 +212,7 @@ def _shown(upstreams: Upstreams, most: int) -> tuple[Upstreams, int]:
 def series_of(counts: UpstreamCounts) -> int:
     """Return how many series one (Ingress, Service) has."""
     histogram = len(SECONDS) + 3  # "+Inf", sum and count
-    return len(counts.requests) + 2 * histogram + 3
+    return len(counts.requests) + len(counts.passed) + 2 * histogram + 3
 
 
 def _upstream_family(name: str, rows: Rows, upstreams: Upstreams) -> Iterator[str]:
@@ -251,6 +257,12 @@ def _requests(key: UpstreamKey, counts: UpstreamCounts) -> Iterator[str]:
         yield f'{PREFIX}requests_total{{{labels},status="{digit}xx",method="{method}"}} {number}\n'
 
 
+def _passed(key: UpstreamKey, counts: UpstreamCounts) -> Iterator[str]:
+    labels, name = _labels(key), f"{PREFIX}passthrough_connections_total"
+    for result, number in sorted(counts.passed.items()):
+        yield f'{name}{{{labels},result="{result}"}} {number}\n'
+
+
 def _histogram(
     name: str, part: Callable[[UpstreamCounts], Durations]
 ) -> Callable[[UpstreamKey, UpstreamCounts], Iterator[str]]:
@@ -279,6 +291,7 @@ _UPSTREAM_ROWS: Final[Mapping[str, Rows]] = {
     "requests_total": _requests,
     "request_duration_seconds": _histogram("request_duration_seconds", lambda c: c.duration),
     "response_duration_seconds": _histogram("response_duration_seconds", lambda c: c.upstream),
+    "passthrough_connections_total": _passed,
     "retries_total": _single("retries_total", lambda c: c.retries),
     "request_bytes_total": _single("request_bytes_total", lambda c: c.bytes_in),
     "response_bytes_total": _single("response_bytes_total", lambda c: c.bytes_out),

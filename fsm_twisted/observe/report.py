@@ -45,7 +45,7 @@ class Durations:
 
 @attrs.frozen
 class UpstreamCounts:
-    """The cells of one (Ingress, Service) at one moment; ``requests`` by method and class."""
+    """The cells of one (Ingress, Service) at one moment; see `UpstreamCells`."""
 
     requests: Mapping[tuple[str, int], int] = attrs.field(factory=dict)
     duration: Durations = Durations()
@@ -53,6 +53,7 @@ class UpstreamCounts:
     retries: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    passed: Mapping[str, int] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, cells: UpstreamCells) -> Self:
@@ -67,6 +68,7 @@ class UpstreamCounts:
             cells.retries,
             cells.bytes_in,
             cells.bytes_out,
+            dict(cells.passed),
         )
 
     @classmethod
@@ -85,6 +87,7 @@ class UpstreamCounts:
             self.retries + other.retries,
             self.bytes_in + other.bytes_in,
             self.bytes_out + other.bytes_out,
+            _added(self.passed, other.passed),
         )
 
 
@@ -133,7 +136,7 @@ class Report:
                 [[method, digit, n] for (method, digit), n in counts.requests.items()],
                 [*counts.duration.counts, counts.duration.seconds],
                 [*counts.upstream.counts, counts.upstream.seconds],
-                [counts.retries, counts.bytes_in, counts.bytes_out],
+                [counts.retries, counts.bytes_in, counts.bytes_out, dict(counts.passed)],
             ]
             for key, counts in self.upstreams.items()
         ]

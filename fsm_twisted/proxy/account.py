@@ -26,7 +26,8 @@ class Account:
         plane: What all connections share.
         state: The upstream that the request has been routed to.
         bound: Its route, for the access log.
-        minor: The version of the request: 0 or 1 of HTTP/1.x, `HTTP2` for HTTP/2.
+        minor: The version of the request: 0 or 1 of HTTP/1.x, `HTTP2` for HTTP/2, `UNOPENED` for a
+            TLS connection that goes through.
         begun: When its head was read, on the plane's clock.
         sent: When it was last sent to an endpoint; 0 if it has not been.
         status: Of the answer, once that has begun.

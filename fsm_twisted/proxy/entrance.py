@@ -1,5 +1,6 @@
 """
 The way of a new connection from a listener to HTTP: a place, a PROXY header, a TLS handshake.
+Where TLS of some hosts goes through unopened, the ClientHello is looked at before the handshake.
 
 Each step is there only if the options ask for it, and none is on the way of a request.
 """
@@ -14,6 +15,7 @@ from OpenSSL import SSL
 from fsm_twisted.message.proxy_protocol import ProxyHeader, ProxyHeaderError
 from fsm_twisted.net.descriptor import PlainStream
 from fsm_twisted.net.handshake import Handshake, HandshakeResult
+from fsm_twisted.net.hello import HelloReading
 from fsm_twisted.net.preface import PrefaceReading
 from fsm_twisted.net.proxy_header import ProxyHeaderReading
 from fsm_twisted.net.tls_stream import TlsStream
@@ -120,10 +122,35 @@ class Entrance:
         if self._context is None:
             self._serve_plain(sock, peer)
             return
+        if plane.runtime.active.passthrough is None:
+            self._shake_hands(sock, peer)
+            return
+        HelloReading(
+            plane.loop,
+            plane.sweep,
+            sock,
+            plane.options.header_seconds,
+            lambda name: self._has_named(sock, peer, name),
+            lambda result: self._not_secured(peer, result),
+        )
+
+    def _has_named(self, sock: socket.socket, peer: Peer, name: bytes) -> None:
+        """Pass a connection through, or open it, as its server name says."""
+        ways = self._plane.runtime.active.passthrough
+        route = None if ways is None else ways.lookup(name)
+        if route is None:
+            self._shake_hands(sock, peer)
+            return
+        self._plane.handshakes[HandshakeResult.PASSED.value] += 1
+        self._plane.pass_through(sock, peer, route, name)
+
+    def _shake_hands(self, sock: socket.socket, peer: Peer) -> None:
+        plane, context = self._plane, self._context
+        assert context is not None  # noqa: S101  of an HTTPS listener
         Handshake(
             plane.loop,
             plane.sweep,
-            self._context,
+            context,
             sock,
             plane.options.header_seconds,
             lambda stream: self._secured(sock, stream, peer),

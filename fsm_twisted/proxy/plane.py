@@ -10,15 +10,16 @@ from wsgiref.handlers import format_date_time
 
 from fsm_twisted.balancing.budget import RetryBudget
 from fsm_twisted.http2.limits import Limits
-from fsm_twisted.net.descriptor import Stream
+from fsm_twisted.net.descriptor import PlainStream, Stream
 from fsm_twisted.net.loop import EventLoop
 from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.proxy.downstream import Downstream
 from fsm_twisted.proxy.http2_downstream import Http2Downstream
 from fsm_twisted.proxy.options import ProxyOptions
+from fsm_twisted.proxy.passed import PassedConnection
 from fsm_twisted.proxy.places import Places
 from fsm_twisted.proxy.runtime import RunTime
-from fsm_twisted.snapshot.model import Snapshot
+from fsm_twisted.snapshot.model import Route, Snapshot
 from fsm_twisted.snapshot.policy import Timeouts
 
 if TYPE_CHECKING:
@@ -138,6 +139,15 @@ class DataPlane:
     ) -> None:
         """Serve HTTP/2 on such a connection; see `serve`."""
         self._start(Http2Downstream(self, peer), sock, stream, first)
+
+    def pass_through(
+        self, sock: socket.socket, peer: Peer, route: Route, server_name: bytes
+    ) -> None:
+        """Pass a TLS connection on, of which nothing has been read, to the upstream of *route*."""
+        self.accepted += 1
+        connection = PassedConnection(self, peer, server_name)
+        connection.attach(sock, PlainStream(sock))
+        connection.start(self.runtime.bind(route))
 
     def _start(
         self,

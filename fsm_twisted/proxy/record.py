@@ -66,11 +66,35 @@ class Asked:
         return b"".join((*lines, self.claims.fields))
 
 
+class Unasked(Protocol):
+    """What no endpoint is asked for: a request (`Asked`), or a TLS connection."""
+
+    @property
+    def bound(self) -> BoundRoute | None:
+        """Its route, if it has one."""
+
+    @property
+    def bytes_in(self) -> int:
+        """Its size."""
+
+    @property
+    def minor(self) -> int:
+        """See `Account.minor`."""
+
+    def forwarded(self) -> bytes:
+        """Write what the log wants to know, as a head that goes to an endpoint has it."""
+
+
 class Answering(Protocol):
     """A client's side that answers itself; see `sides.ClientSide`."""
 
-    exchange: Exchange | None
-    asked: Asked | None
+    @property
+    def exchange(self) -> Exchange | None:
+        """The one being served."""
+
+    @property
+    def asked(self) -> Unasked | None:
+        """What is answered by us, if there is no exchange."""
 
     @property
     def note(self) -> bytes:

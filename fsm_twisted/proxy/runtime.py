@@ -169,10 +169,10 @@ class Active:
     The snapshot being served, with the tables built from it.
 
     ``hosts`` remembers how Host fields were read, see `host_of`; whoever fills it keeps it below
-    `REMEMBERED_HOSTS`.
+    `REMEMBERED_HOSTS`. ``passthrough`` says where TLS goes unopened, None for nowhere.
     """
 
-    __slots__ = ("hosts", "plain_hosts", "router", "snapshot", "tls_hosts")
+    __slots__ = ("hosts", "passthrough", "plain_hosts", "router", "snapshot", "tls_hosts")
 
     def __init__(
         self,
@@ -185,6 +185,7 @@ class Active:
         self.router = router
         self.tls_hosts = tls_hosts
         self.plain_hosts = plain_hosts
+        self.passthrough: ServerNames[Route] | None = None
         self.hosts: dict[bytes, tuple[bytes, bool]] = {}
 
     def renewed(
@@ -192,14 +193,17 @@ class Active:
     ) -> Active:
         """Return what serves *snapshot* by *router*, with the TLS hosts of *snapshot*."""
         before, now = self.snapshot.tls_hosts, snapshot.tls_hosts
-        if before == now:
-            active = Active(snapshot, router, self.tls_hosts, plain_hosts)
-            if plain_hosts is self.plain_hosts:
-                active.hosts = self.hosts  # how a Host field reads depends on nothing else
-            return active
-        more = dict.fromkeys(now - before, True)
-        names = self.tls_hosts.renewed(more, before - now)
-        return Active(snapshot, router, names, plain_hosts)
+        names = self.tls_hosts
+        if before != now:
+            names = names.renewed(dict.fromkeys(now - before, True), before - now)
+        active = Active(snapshot, router, names, plain_hosts)
+        if names is self.tls_hosts and plain_hosts is self.plain_hosts:
+            active.hosts = self.hosts  # how a Host field reads depends on nothing else
+        if snapshot.passthrough:
+            passed = changes(self.snapshot.passthrough, snapshot.passthrough)
+            ways = ServerNames({}) if self.passthrough is None else self.passthrough
+            active.passthrough = ways.renewed(passed.changed, passed.gone) if passed else ways
+        return active
 
     def host_of(self, wire: bytes) -> tuple[bytes, bool]:
         """
@@ -273,13 +277,14 @@ class RunTime:
         also = {each: snapshot.hosts[each] for each in stale if each in snapshot.hosts}
         hosts = Changes({**hosts.changed, **also}, hosts.gone)
         self._note_users(active.snapshot, hosts)
-        router = renew_router(active.router, hosts, snapshot.default, self._bind)
+        router = renew_router(active.router, hosts, snapshot.default, self.bind)
         self.active = active.renewed(
             snapshot, router, active.plain_hosts.after(hosts, snapshot.default)
         )
         self._endpoints.settle()
 
-    def _bind(self, route: Route) -> BoundRoute:
+    def bind(self, route: Route) -> BoundRoute:
+        """Tie a route of the active snapshot to its upstream."""
         state = self._upstreams.get(route.upstream) if route.upstream is not None else None
         return BoundRoute(route, state, self._body_limit_bytes, self._plain_http)
 

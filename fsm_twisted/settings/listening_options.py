@@ -72,6 +72,14 @@ LISTENING: tuple[Option, ...] = (
         "https-redirect-port", "TLS", "443", read_port, "a port", "Port of the redirect's target."
     ),
     Option(
+        "ssl-passthrough",
+        "TLS",
+        "off",
+        read_switch,
+        "on, off",
+        "Pass TLS of hosts through, unopened, whose Ingress says ssl-passthrough.",
+    ),
+    Option(
         "allow-cross-namespace-secrets",
         "TLS",
         "off",

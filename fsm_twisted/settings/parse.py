@@ -102,6 +102,9 @@ def _check(settings: Settings) -> None:
     if (settings.default_tls_cert is None) != (settings.default_tls_key is None):
         msg = "--default-tls-cert and --default-tls-key go together; give both or neither"
         raise SettingsError(msg)
+    if settings.ssl_passthrough and not settings.https:
+        msg = "--ssl-passthrough on needs a listener for TLS; add --https"
+        raise SettingsError(msg)
     _check_status(settings)
     if settings.proxy_protocol:
         _check_proxy_protocol(settings)

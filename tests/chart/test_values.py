@@ -52,6 +52,7 @@ CHANGES: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "tls.nodePort": (30000, TLS),
     "tls.hostPort": (8443, TLS),
     "tls.plainHttp": ("forbid", TLS),
+    "tls.sslPassthrough.enabled": (True, TLS),
     "tls.defaultSecret": ("cert", TLS),
     "service.name": ("other", {}),
     "service.type": ("ClusterIP", {}),
@@ -134,7 +135,6 @@ WITHOUT_EFFECT = {
     "fsm.version",
     "fsm.ingress.namespaced",
     "fsm.ingress.tls.mTLS",
-    "fsm.ingress.tls.sslPassthrough.enabled",
     "fsm.ingress.tls.sslPassthrough.upstreamPort",
 }
 
@@ -223,7 +223,7 @@ def test_helm_refuses_by_the_schema_and_names_the_place() -> None:
     [
         ({"http.enabled": False}, "nothing would listen"),
         ({"tls.mTLS": True}, "not honoured by this version"),
-        ({"tls.sslPassthrough.enabled": True}, "not honoured by this version"),
+        ({"tls.sslPassthrough.enabled": True}, "needs the port for TLS"),
         ({"kind": "DaemonSet", **SCALED}, "needs a Deployment"),
         ({**SCALED, "autoScale.minReplicas": 6}, "more than maxReplicas"),
         (

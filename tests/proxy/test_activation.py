@@ -57,6 +57,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         upstreams={each.id: each for each in made},
         tls_hosts=frozenset(draw(st.sets(st.sampled_from(PATTERNS[1:])))),
         default=draw(st.none() | routes("", "/")),
+        passthrough={each: draw(routes(each, "/")) for each in patterns if each > "b"},
     )
 
 
@@ -65,6 +66,8 @@ def seen(state: RunTime) -> dict[object, object]:
     told: dict[object, object] = {}
     for host in HOSTS:
         told[host] = (state.active.tls_hosts.covers(host), state.active.host_of(host or b"a"))
+        ways = state.active.passthrough
+        told["passes", host] = None if ways is None else ways.lookup(host)
         for path in PATHS:
             bound = state.active.router.match(host, path)
             told[host, path] = bound and (

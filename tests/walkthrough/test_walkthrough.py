@@ -15,7 +15,9 @@ CHECKOUT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "FSM_PYTHON": sys.executable}
 
 
-@pytest.mark.parametrize("script", ["walkthrough.sh", "upstream-tls/walkthrough.sh"])
+@pytest.mark.parametrize(
+    "script", ["walkthrough.sh", "upstream-tls/walkthrough.sh", "passthrough/walkthrough.sh"]
+)
 def test_the_article_runs_from_its_first_line_to_its_last(script: str) -> None:
     done = subprocess.run(
         [CHECKOUT / "examples" / script, "--start"],

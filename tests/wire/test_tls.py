@@ -248,3 +248,12 @@ def test_what_is_forced_is_redirected_until_a_trusted_proxy_says_https(
     lane.backend.answer(OK)
     for program, expected in ((steady, 308), (trusting, 200)):
         assert status(program, lane, "plain", b"X-Forwarded-Proto: https\r\n") == expected
+
+
+def test_where_passthrough_is_off_its_ingresses_are_not_served(
+    steady: Program, world: World
+) -> None:
+    lane = world.by_name("passed.test")
+    assert status(steady, lane, "tls") == status(steady, lane, "plain") == 503
+    assert lane.backend.connections == []
+    assert "security_unsupported" in steady.log

@@ -42,6 +42,9 @@
 {{- end -}}
 {{- if $ingress.tls.enabled -}}
   {{- $arguments = concat $arguments (list "--plain-http-on-tls-hosts" $ingress.tls.plainHttp "--https-redirect-port" (printf "%d" (int $ingress.tls.port))) -}}
+  {{- if $ingress.tls.sslPassthrough.enabled -}}
+    {{- $arguments = concat $arguments (list "--ssl-passthrough" "on") -}}
+  {{- end -}}
   {{- if $ingress.tls.defaultSecret -}}
     {{- $arguments = concat $arguments (list "--default-tls-cert" "/etc/fsm/default-tls/tls.crt" "--default-tls-key" "/etc/fsm/default-tls/tls.key") -}}
   {{- end -}}

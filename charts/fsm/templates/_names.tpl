@@ -62,8 +62,11 @@ true
 {{- if not (or $ingress.http.enabled $ingress.tls.enabled) -}}
 {{- fail "fsm.ingress.http.enabled and fsm.ingress.tls.enabled are both false: nothing would listen" -}}
 {{- end -}}
-{{- if or $ingress.tls.mTLS $ingress.tls.sslPassthrough.enabled -}}
-{{- fail "fsm.ingress.tls.mTLS and tls.sslPassthrough are not honoured by this version: leave them false; serving without them would not be what was asked for" -}}
+{{- if $ingress.tls.mTLS -}}
+{{- fail "fsm.ingress.tls.mTLS is not honoured by this version: leave it false; serving without it would not be what was asked for" -}}
+{{- end -}}
+{{- if and $ingress.tls.sslPassthrough.enabled (not $ingress.tls.enabled) -}}
+{{- fail "fsm.ingress.tls.sslPassthrough.enabled needs the port for TLS: set fsm.ingress.tls.enabled=true" -}}
 {{- end -}}
 {{- if and $ingress.autoScale.enable (eq (include "fsm.kind" .) "DaemonSet") -}}
 {{- fail "fsm.ingress.autoScale.enable needs a Deployment: set fsm.ingress.kind=Deployment" -}}

@@ -60,6 +60,7 @@ NAMED: dict[str, dict[str, str]] = {
     "paths.test": {},
     "refused.test": {},
     "quiet-log.test": {"enable-access-log": "false"},
+    "passed.test": {"ssl-passthrough": "true"},
     "open.test": {"ssl-redirect": "false"},
     "shut.test": {"ssl-redirect": "true"},
     "forced.test": {"force-ssl-redirect": "true"},
