@@ -56,15 +56,15 @@ chart:
 	  && "$$helm" repo index $(CHARTS) $(if $(CHARTS_URL),--url $(CHARTS_URL))
 
 # The peers; what Debian has is installed where one may, or named by the benchmark.
-PEERS := nginx haproxy wrk nghttp2-client openssl
+PEERS := nginx haproxy wrk nghttp2-client openssl gcc libc6-dev
 BENCH_OPTIONS :=
 
 bench: install
-	@for peer in nginx haproxy wrk h2load openssl; do PATH=$$PATH:/usr/sbin command -v $$peer >/dev/null || missing=1; done; \
+	@for peer in nginx haproxy wrk h2load openssl cc; do PATH=$$PATH:/usr/sbin command -v $$peer >/dev/null || missing=1; done; \
 	  if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ]; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $(PEERS) >/dev/null; fi
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[benchmark]'
-	$(BIN)/python benchmarks/http.py $(BENCH_OPTIONS)
+	$(BIN)/python benchmarks/http.py --publish $(BENCH_OPTIONS)
 
 FUZZ_TARGETS := $(filter-out __init__ test_%,$(basename $(notdir $(wildcard tests/fuzz/*.py))))
 FUZZ_SECONDS ?= 60

@@ -14,7 +14,6 @@ if sys.path and Path(sys.path[0] or ".").resolve() == Path(__file__).resolve().p
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import argparse
-import json
 import shlex
 import subprocess
 import tempfile
@@ -22,24 +21,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from benchmarks import loads, peers, table
+from benchmarks import latency, loads, peers, table
 from benchmarks.circumstances import circumstances
-from benchmarks.measure import BenchmarkError
+from benchmarks.measure import BenchmarkError, middle
 from benchmarks.peer import Peer
+from benchmarks.report import Report, write_json
 from benchmarks.site import Site, missing_programs
-from benchmarks.turns import Plan, Stage, take_turns
+from benchmarks.turns import Plan, Stage, take_latencies, take_turns
 
 ROOT = Path(__file__).resolve().parent.parent
 UNCOUNTED = ROOT / "benchmarks" / "uncounted"
 MISSING = 3
+LATENCY = "latency"
+LATENCY_PEERS = ("ours", "nginx", "haproxy")
 ALL_PEERS = ("ours", *peers.OTHERS)
-PACKAGES = {"h2load": "nghttp2-client"}  # those of another name than their program
+PACKAGES = {
+    "h2load": "nghttp2-client",
+    "cc": "gcc libc6-dev",
+}  # those of another name than their program
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks/http.py", description=__doc__)
-    names = [load.name for load in loads.LOADS]
+    names = [*(load.name for load in loads.LOADS), LATENCY]
     add = parser.add_argument
     add("--rounds", type=int, default=5, help="how often each proxy gets its turn [%(default)s]")
     add("--seconds", type=float, default=3.0, help="length of one turn [%(default)s]")
@@ -61,13 +66,19 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--uncounted", action="store_true", help="measure ours without counting requests, too")
     add("--baseline", metavar="REV", help="measure this commit of ours too, in the same run")
+    add("--rate", type=float, default=0.0, metavar="N",
+        help="requests per second for the latencies [half of what ours can do]")  # fmt: skip
     add("--json", type=Path, metavar="FILE", help="write figures and samples there")
-    add("--markdown", type=Path, metavar="FILE", help="write the table for docs/performance.md")
+    add("--markdown", type=Path, metavar="FILE", help="write the tables there")
+    add("--publish", action="store_true", help="write tables, plot and JSON into docs/")
     options = parser.parse_args(arguments)
     for given, known in ((options.loads, names), (options.peers, ALL_PEERS)):
         for name in given.split(","):
             if name not in known:
                 parser.error(f"unknown name {name!r}; there are: {', '.join(known)}")
+    asked = options.loads.split(",")
+    if LATENCY in asked and "plain" not in asked and not options.rate:
+        parser.error("latency needs a --rate, or the load plain to find half load")
     return options
 
 
@@ -104,16 +115,26 @@ def choose_peers(options: argparse.Namespace, baseline: Path | None, site: Site)
     return chosen
 
 
-def measure(options: argparse.Namespace, folder: Path) -> table.Results:
+def measure(options: argparse.Namespace, folder: Path) -> Report:
     """Start what is needed and take the turns."""
     wanted = [load for load in loads.LOADS if load.name in options.loads.split(",")]
     plan = Plan(options.rounds, options.seconds, options.warm, options.minutes * 60)
+    is_paced = LATENCY in options.loads.split(",")
     with ExitStack() as stack:
         baseline = None
         if options.baseline:
             baseline = stack.enter_context(worktree(options.baseline, folder))
         stage = Stage(folder / "site", partial(choose_peers, options, baseline), stack)
-        return take_turns(stage, wanted, plan)
+        results = take_turns(stage, wanted, plan)
+        rate = options.rate or _half_load(results)
+        latencies = take_latencies(stage, plan, rate, LATENCY_PEERS) if is_paced else {}
+        facts = circumstances(options.python) | peers.versions(options.peers.split(","))
+        return Report(facts, results, latencies, rate, stage.memory())
+
+
+def _half_load(results: table.Results) -> float:
+    taken = results.get("plain", {}).get(table.OURS)
+    return latency.half_load(middle(taken)) if taken else 0.0
 
 
 def check_tools(options: argparse.Namespace) -> str:
@@ -121,6 +142,8 @@ def check_tools(options: argparse.Namespace) -> str:
     asked = options.peers.split(",")
     wanted = {load.client.value for load in loads.LOADS if load.name in options.loads.split(",")}
     clients = wanted & {"wrk", "h2load"}
+    if LATENCY in options.loads.split(","):
+        clients.add("cc")
     debian = {"nginx", "openssl", *clients, *(name for name in asked if name in peers.DEBIAN)}
     missing = missing_programs(sorted(debian))
     if missing:
@@ -141,16 +164,6 @@ def check_tools(options: argparse.Namespace) -> str:
     return ""
 
 
-def report(options: argparse.Namespace, results: table.Results) -> None:
-    """Print the table; write the files that were asked for."""
-    facts = circumstances(options.python) | peers.versions(options.peers.split(","))
-    lines = [row.cells() for row in table.rows(results)]
-    table.report(table.HEADINGS, lines, facts, options.markdown)
-    if options.json:
-        document = {"circumstances": facts, "rows": table.data(results)}
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit code."""
     options = parse_arguments(arguments)
@@ -161,11 +174,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="fsm-bench-") as folder:
             Path(folder).chmod(0o755)  # the backend's worker is another user when we are root
-            results = measure(options, Path(folder))
+            report = measure(options, Path(folder))
     except BenchmarkError as error:
         print(f"benchmarks/http.py: {error}", file=sys.stderr)
         return 1
-    report(options, results)
+    print(f"\n{report.text()}")
+    if options.json:
+        write_json(options.json, report.document())
+    if options.markdown:
+        options.markdown.write_text(report.markdown() + "\n")
+    if options.publish:
+        report.publish(ROOT)
     return 0
 
 

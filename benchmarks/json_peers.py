@@ -114,7 +114,8 @@ def traefik(site: Site) -> Peer:
         for name, port in (("backend", site.backend_port), ("socket", site.socket_port))
     }
     routers: Json = {}
-    for entrance, more in (("http", {}), ("https", {"tls": {}})):
+    entrances: tuple[tuple[str, Json], ...] = (("http", {}), ("https", {"tls": {}}))
+    for entrance, more in entrances:
         for number, rule in enumerate(site.rules):
             served = [(path, "backend") for path in rule.paths]
             if number == 0:
@@ -136,10 +137,10 @@ def traefik(site: Site) -> Peer:
             "certificates": [{"certFile": str(site.certificate), "keyFile": str(site.key)}],
         },
     }
-    path = site.folder / "rules.yml"  # JSON is YAML; traefik.yml would be taken for options
-    path.write_text(json.dumps(document))
+    rules = site.folder / "rules.yml"  # JSON is YAML; traefik.yml would be taken for options
+    rules.write_text(json.dumps(document))
     command = (
-        program("traefik"), f"--providers.file.filename={path}", "--providers.file.watch=false",
+        program("traefik"), f"--providers.file.filename={rules}", "--providers.file.watch=false",
         f"--entryPoints.http.address=127.0.0.1:{ports[0]}",
         f"--entryPoints.https.address=127.0.0.1:{ports[1]}",
         "--log.level=ERROR", "--global.checkNewVersion=false",
@@ -157,6 +158,10 @@ def caddy(site: Site) -> Peer:
         for rule in site.rules
         for path in rule.paths
     ]
+    entrances: tuple[tuple[str, int, Json], ...] = (
+        ("http", ports[0], {}),
+        ("https", ports[1], {"tls_connection_policies": [{}]}),
+    )
     servers = {
         name: {
             "listen": [f"127.0.0.1:{port}"],
@@ -164,10 +169,7 @@ def caddy(site: Site) -> Peer:
             "automatic_https": {"disable": True},
             **more,
         }
-        for name, port, more in (
-            ("http", ports[0], {}),
-            ("https", ports[1], {"tls_connection_policies": [{}]}),
-        )
+        for name, port, more in entrances
     }
     files = {"certificate": str(site.certificate), "key": str(site.key)}
     document = {

@@ -38,8 +38,8 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         """Return the line as text, one entry for each of `HEADINGS`."""
         ratios = ("-" if each is None else f"{each:.2f}" for each in (self.ratio, self.ours))
-        spread = f"{_time(self.least)} - {_time(self.most)}"
-        return (self.load, self.peer, _time(self.median), spread, *ratios, str(self.requests))
+        spread = f"{time_text(self.least)} - {time_text(self.most)}"
+        return (self.load, self.peer, time_text(self.median), spread, *ratios, str(self.requests))
 
 
 HEADINGS = (
@@ -48,7 +48,8 @@ HEADINGS = (
 )
 
 
-def _time(microseconds: float) -> str:
+def time_text(microseconds: float) -> str:
+    """Write a time as people read it."""
     if microseconds >= 1000:
         return f"{microseconds / 1000:.2f} ms"
     return f"{microseconds:.1f} us"

@@ -6,6 +6,7 @@ The turns that are compared lie seconds apart, and each load sees the whole time
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -17,10 +18,11 @@ from pathlib import Path
 
 from attrs import define, frozen
 
-from benchmarks import ingress, loads, peers
+from benchmarks import ingress, latency, loads, peers
+from benchmarks.latency import DIRECT, Latency
 from benchmarks.loads import Client, Load, Scene
 from benchmarks.measure import BenchmarkError, Sample, take_sample
-from benchmarks.memory import resident_kib
+from benchmarks.memory import proportional_kib
 from benchmarks.peer import Peer, start
 from benchmarks.site import Rule, Site
 from benchmarks.table import Results
@@ -49,7 +51,7 @@ class Plan:
     rounds: int
     seconds: float
     warm: float
-    budget: float
+    budget: float = math.inf
 
 
 @define
@@ -105,10 +107,10 @@ class Stage:
         self._stack.callback(ingress.stop, process)
         return Running(peer, process.pid)
 
-    def resident(self) -> dict[str, dict[str, int]]:
+    def memory(self) -> dict[str, dict[str, int]]:
         """Return the resident memory of all proxies of all scenes that are there, in KiB."""
         return {
-            scene.name.lower(): {each.peer.name: resident_kib(each.pid) for each in running}
+            scene.name.lower(): {each.peer.name: proportional_kib(each.pid) for each in running}
             for scene, running in self._scenes.items()
         }
 
@@ -157,3 +159,23 @@ def _turn(stage: Stage, load: Load, running: Running, plan: Plan) -> Sample:
     except BenchmarkError as error:
         msg = f"{running.peer.name}, {load.name}: {error}"
         raise BenchmarkError(msg) from None
+
+
+def take_latencies(
+    stage: Stage, plan: Plan, rate: float, names: Sequence[str]
+) -> dict[str, list[Latency]]:
+    """Measure the latency of these proxies, and that without any, round after round."""
+    client = latency.build(stage.site.folder)
+    ports = {DIRECT: stage.site.backend_port}
+    for running in stage.proxies(loads.LOADS[0]):
+        if _is_meant(running.peer.name, names):
+            ports[running.peer.name] = running.peer.http_port
+    taken: dict[str, list[Latency]] = {name: [] for name in ports}
+    times = (plan.seconds, plan.warm)
+    for number in range(plan.rounds):
+        for name, port in ports.items():
+            one = latency.take_latency(client, port, rate, times, stage.load_core)
+            taken[name].append(one)
+            place = f"{number + 1}/{plan.rounds} latency {name}"
+            print(f"{place}: p50 {one.p50 / 1000:.0f}, p99 {one.p99 / 1000:.0f}", flush=True)
+    return taken

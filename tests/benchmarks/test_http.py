@@ -223,7 +223,7 @@ def test_missing_programs_are_told_in_one_line_with_the_command_that_brings_them
 
     assert done.returncode == 3
     assert done.stderr.count("\n") == 1
-    assert "apt-get install nghttp2-client haproxy nginx openssl wrk" in done.stderr
+    assert "apt-get install gcc libc6-dev nghttp2-client haproxy nginx openssl wrk" in done.stderr
 
 
 def test_a_short_run_comes_to_a_figure_for_each_load(tmp_path: Path) -> None:
