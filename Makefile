@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help install demo test lint chart bench fuzz clean
+.PHONY: help install demo test lint chart docs bench fuzz clean
 
 help:
 	@echo "make install   prepare $(VENV) (the other targets do it by themselves)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test      the whole test suite"
 	@echo "make lint      formatting, types, layers, news"
 	@echo "make chart     the Helm chart and a repository's index in dist/charts"
+	@echo "make docs      the documentation as a site in dist/docs"
 	@echo "make bench     CPU per request beside nginx, haproxy, Envoy, Traefik and Caddy"
 	@echo "make fuzz      the fuzz targets, FUZZ_SECONDS each (60)"
 	@echo "make clean     remove what the targets made, $(VENV) excepted"
@@ -58,6 +59,11 @@ chart:
 # The peers; what Debian has is installed where one may, or named by the benchmark.
 PEERS := nginx haproxy wrk nghttp2-client openssl gcc libc6-dev
 BENCH_OPTIONS :=
+
+docs: install
+	@$(BIN)/python -c 'import sphinx, myst_parser, furo' 2>/dev/null \
+	  || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@$(BIN)/sphinx-build -nW --keep-going -q -d build/doctrees docs dist/docs
 
 bench: install
 	@for peer in nginx haproxy wrk h2load openssl cc; do PATH=$$PATH:/usr/sbin command -v $$peer >/dev/null || missing=1; done; \

@@ -39,7 +39,11 @@ FULL = {
             "enablePodDisruptionBudget": True,
             "autoScale": {"enable": True},
             "networkPolicy": {"enabled": True, "egress": [{}]},
-            "metrics": {"serviceMonitor": {"enabled": True}},
+            "metrics": {
+                "serviceMonitor": {"enabled": True},
+                "prometheusRule": {"enabled": True},
+                "grafanaDashboard": {"enabled": True},
+            },
             "topologySpreadConstraints": [
                 {
                     "maxSkew": 1,

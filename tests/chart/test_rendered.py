@@ -125,7 +125,7 @@ def test_everything_that_selects_pods_selects_ours(values: Mapping[str, Any]) ->
     for each in objects:
         spec = each.get("spec", {})
         selector = spec.get("selector", spec.get("podSelector", {}))
-        if each["kind"] != "ServiceMonitor":
+        if selector and each["kind"] != "ServiceMonitor":
             assert selector.get("matchLabels", selector).items() <= labels
         if each["kind"] == "Service":
             assert {port["targetPort"] for port in spec["ports"]} <= names

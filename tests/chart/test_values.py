@@ -21,6 +21,8 @@ SCALED = {"autoScale.enable": True}
 BUDGET = {"enablePodDisruptionBudget": True}
 POLICY = {"networkPolicy.enabled": True}
 MONITOR = {"metrics.serviceMonitor.enabled": True}
+RULE = {"metrics.prometheusRule.enabled": True}
+DASHBOARD = {"metrics.grafanaDashboard.enabled": True}
 SPREAD = {"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
 PEERS: list[Any] = [{"podSelector": {}}]
 
@@ -118,6 +120,12 @@ CHANGES: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "metrics.serviceMonitor.labels": ({"a": "b"}, MONITOR),
     "metrics.serviceMonitor.interval": ("15s", MONITOR),
     "metrics.serviceMonitor.metricRelabelings": ([{"action": "drop"}], MONITOR),
+    "metrics.prometheusRule.enabled": (True, {}),
+    "metrics.prometheusRule.namespace": ("other", RULE),
+    "metrics.prometheusRule.labels": ({"a": "b"}, RULE),
+    "metrics.grafanaDashboard.enabled": (True, {}),
+    "metrics.grafanaDashboard.namespace": ("other", DASHBOARD),
+    "metrics.grafanaDashboard.labels": ({"a": "b"}, DASHBOARD),
 }
 OTHERS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "fsm.serviceAccount.create": (False, {}),
