@@ -102,6 +102,16 @@ class SizedReader:
         self.done = True
         return payload
 
+    @property
+    def left(self) -> int:
+        """How many bytes are still to come."""
+        return self._left
+
+    def passed(self, count: int) -> None:
+        """Learn of *count* bytes, no more than are `left`, that have gone another way."""
+        self._left -= count
+        self.done = self._left == 0
+
     def finish_at_close(self) -> bool:
         """See `BodyReader.finish_at_close`."""
         return self.done

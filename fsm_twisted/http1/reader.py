@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from fsm_twisted.http1.body import BodyReader, body_reader
+from fsm_twisted.http1.body import BodyReader, SizedReader, body_reader
 from fsm_twisted.http1.errors import request_fault, response_fault
 from fsm_twisted.http1.scan import LineScan
 from fsm_twisted.http1.syntax import DEFAULT_LIMITS, TOKEN, Fault, HeadLimits
 
-__all__ = ["BodyReader", "HeadReader", "ResponseHeadReader", "body_reader"]
+__all__ = ["BodyReader", "HeadReader", "ResponseHeadReader", "SizedReader", "body_reader"]
 
 _CR, _LF = b"\r\n"
 _VERSION: Final = re.compile(rb" HTTP/[0-9]\.[0-9]\Z")

@@ -11,68 +11,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet import main
 
 from fsm_twisted.net.loop import EventLoop, outbox_of
+from fsm_twisted.net.stream import Inflow, Producer, Stream
 
 HIGH_WATER_BYTES = 256 * 1024
 _SEND_BYTES = 256 * 1024
-
-
-class Stream(Protocol):
-    """
-    Bytes in and out of a connected, non-blocking socket, perhaps through TLS.
-
-    ``recv`` and ``send`` raise `BlockingIOError` when they would block and another `OSError` when
-    the connection is gone; ``recv`` gives ``b""`` at the end of input. ``pending`` is the number
-    of bytes that can be read without the socket becoming readable (TLS), or None (plain).
-    """
-
-    @property
-    def recv(self) -> Callable[[int], bytes]:
-        """Read at most so many bytes."""
-
-    @property
-    def send(self) -> Callable[[Any], int]:
-        """Write, and tell how many bytes were taken."""
-
-    @property
-    def pending(self) -> Callable[[], int] | None:
-        """Count the bytes that wait above the socket."""
-
-    def end_output(self) -> None:
-        """
-        Tell the peer that nothing more follows (close_notify, FIN).
-
-        Raises:
-            BlockingIOError: The socket is full; to be called again when it can be written.
-        """
-
-
-class PlainStream:
-    """A `Stream` that is the socket itself."""
-
-    __slots__ = ("_socket", "pending", "recv", "send")
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self.recv = sock.recv
-        self.send = sock.send
-        self.pending = None
-
-    def end_output(self) -> None:
-        """Send FIN."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-
-
-class Producer(Protocol):
-    """Who fills a descriptor's output and can be told to wait."""
-
-    def pauseProducing(self) -> None: ...  # noqa: D102
-    def resumeProducing(self) -> None: ...  # noqa: D102
 
 
 class Descriptor:
@@ -87,6 +34,7 @@ class Descriptor:
     __slots__ = (
         "_fd",
         "_finishing",
+        "_inflow",
         "_loop",
         "_out",
         "_outbox",
@@ -113,6 +61,7 @@ class Descriptor:
         self._out: bytearray | None = None
         self._outbox = outbox_of(loop)
         self._soon = b""
+        self._inflow: Inflow | None = None
         self._producer: Producer | None = None
         self._producer_paused = False
         self._reading = False
@@ -201,13 +150,16 @@ class Descriptor:
             except BlockingIOError:
                 return None
             except OSError:
-                self._drop_output()
+                self.drop_output()
                 return None
             if sent < len(out):
                 del out[:sent]
                 self.output_progressed()
                 return None
             self._out = None
+        inflow = self._inflow
+        if inflow is not None and not inflow.push():
+            return None
         self._loop.removeWriter(self)
         if self._finishing:
             self._end_output()
@@ -216,15 +168,17 @@ class Descriptor:
             self._producer_paused = False
             self._producer.resumeProducing()
         self.output_drained()
+        if inflow is not None:
+            inflow.settle()
         return None
 
-    def _drop_output(self) -> None:
+    def drop_output(self) -> None:
         """Discard what waits and all that follows; the input may still hold a last answer."""
         self._send = len
-        if self._out is not None:
-            self._out = None
-            self._loop.removeWriter(self)
+        self._end_inflow()
+        self._out = None
         if not self.is_closed:
+            self._loop.removeWriter(self)
             self._loop.callLater(0, self.output_failed)
 
     def connectionLost(self, reason: object) -> None:
@@ -238,6 +192,7 @@ class Descriptor:
             self._loop.removeReader(self)
         self._loop.removeWriter(self)
         self._out, self._soon = None, b""
+        self._end_inflow()
         producer, self._producer = self._producer, None
         try:
             self.closed()
@@ -265,7 +220,7 @@ class Descriptor:
                 sent = 0
             except OSError:
                 # The caller is in the middle of something: never call back into it from here.
-                self._drop_output()
+                self.drop_output()
                 return
             if sent == len(data):
                 return
@@ -296,7 +251,7 @@ class Descriptor:
     @property
     def has_output(self) -> bool:
         """Whether bytes wait for the kernel."""
-        return self._out is not None
+        return self._out is not None or (self._inflow is not None and self._inflow.is_waiting)
 
     @property
     def output_has_failed(self) -> bool:
@@ -354,6 +309,41 @@ class Descriptor:
             self._reading = False
             self._loop.removeReader(self)
 
+    # Past this process (net.splice)
+
+    @property
+    def plain_connection(self) -> Descriptor | None:
+        """This one, unless its bytes go through TLS."""
+        return self if self._pending is None else None
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether it is not paused."""
+        return self._reading
+
+    def divert(self, recv: Callable[[int], bytes] | None) -> Callable[[int], bytes]:
+        """Read by *recv*, None for the stream's own way, which is returned."""
+        own = self._stream.recv
+        if not self.is_closed:
+            self._recv = own if recv is None else recv
+        return own
+
+    def feed_from(self, inflow: Inflow | None) -> None:
+        """Ask *inflow* for more whenever something can be written, behind what is here now."""
+        self.flush()
+        self._inflow = inflow
+
+    def _end_inflow(self) -> None:
+        inflow, self._inflow = self._inflow, None
+        if inflow is not None:
+            inflow.end()
+
+    def hold_back(self) -> None:
+        """Have the producer wait until all can be written that waits here."""
+        self._loop.addWriter(self)
+        self._pause_producer()
+        self.output_progressed()
+
     # The end
 
     def finish(self) -> None:
@@ -362,7 +352,7 @@ class Descriptor:
             return
         self.flush()
         self._finishing = True
-        if self._out is None:
+        if not self.has_output:
             self._end_output()
 
     def _end_output(self) -> None:
@@ -377,7 +367,7 @@ class Descriptor:
         """Close now, politely for TLS; what waits is lost."""
         if not self.is_closed:
             self.flush()
-            if self._out is None and not self._finishing:
+            if not self.has_output and not self._finishing:
                 with suppress(BlockingIOError):
                     self._stream.end_output()
             self.connectionLost(main.CONNECTION_DONE)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from fsm_twisted.http1.errors import RequestError
 from fsm_twisted.http1.grammar import parse_request_head
-from fsm_twisted.http1.reader import BodyReader, HeadReader, body_reader
+from fsm_twisted.http1.reader import BodyReader, HeadReader, SizedReader, body_reader
 from fsm_twisted.http1.usual import usual_request
 from fsm_twisted.http1.writer import write_response_head
 from fsm_twisted.message.authority import AuthorityError
 from fsm_twisted.message.framing import is_empty
+from fsm_twisted.net.splice import LARGE_BYTES, Splice
 from fsm_twisted.proxy.admission import LocalReply, admit
 from fsm_twisted.proxy.client import Peer, claims_of
 from fsm_twisted.proxy.http1_exchange import Http1Exchange
@@ -141,6 +142,8 @@ class Downstream(Http1Output):
         if not body.done:
             self.deadline = self.plane.seconds() + self.plane.options.body_seconds
             exchange.request_data(payload, ended=False)
+            if isinstance(body, SizedReader) and body.left >= LARGE_BYTES:
+                self._pass_by(exchange, body)
             return
         self._body = None
         if not self.has_output:
@@ -148,6 +151,28 @@ class Downstream(Http1Output):
         if body.rest:
             self._hold(body.rest)
         exchange.request_data(payload, ended=True)
+
+    def _pass_by(self, exchange: Exchange, body: SizedReader) -> None:
+        """Have the rest of a large body go from socket to socket, where both are plain."""
+        upstream, kept = exchange.upstream, exchange.body
+        if upstream is None or upstream.is_connecting or kept is None or kept.kept is not None:
+            return  # what has been sent may have to be sent once more
+        target = upstream.plain_connection
+        if target is None or self.plain_connection is None or exchange is not self.exchange:
+            return
+
+        def moved(count: int) -> None:
+            exchange.bytes_in += count
+            exchange.state.cells.bytes_in += count
+            body.passed(count)
+            self.deadline = self.plane.seconds() + self.plane.options.body_seconds
+            exchange.expect_answer()
+
+        def done() -> None:
+            self._body = None
+            exchange.request_data(b"", ended=True)
+
+        Splice(self.plane.pipes, self, target, moved, size=body.left, done=done)
 
     def _hold(self, data: bytes) -> None:
         """Keep input of a later request until this one is answered."""
@@ -318,7 +343,9 @@ class Downstream(Http1Output):
         """Stop the clock that ran while output waited; serve what waited for room."""
         if self.exchange is not None and self._body is None:
             self.deadline = _NEVER
-        elif self.exchange is None and self.tunnel is None and not self._lingers:
+        elif self.tunnel is not None:
+            self.tunnel.keep_alive()
+        elif self.exchange is None and not self._lingers:
             self.deadline = self.plane.seconds() + self.plane.options.idle_seconds
             self._serve()
             self._read_on()

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from OpenSSL import SSL
 
 from fsm_twisted.message.proxy_protocol import ProxyHeader, ProxyHeaderError
-from fsm_twisted.net.descriptor import PlainStream
 from fsm_twisted.net.handshake import Handshake, HandshakeResult
 from fsm_twisted.net.hello import HelloReading
 from fsm_twisted.net.preface import PrefaceReading
 from fsm_twisted.net.proxy_header import ProxyHeaderReading
+from fsm_twisted.net.stream import PlainStream
 from fsm_twisted.net.tls_stream import TlsStream
 from fsm_twisted.proxy.client import Networks, Peer, make_peer
 from fsm_twisted.proxy.places import Refusal
@@ -56,7 +56,7 @@ class Entrance:
         elif not tells and self._has_too_many(peer):
             self._refuse(sock, Refusal.MAX_PER_CLIENT)
         # Nobody is asked to make room for one of those above.
-        elif places.are_full and not plane.release_descriptor():
+        elif places.are_full and not plane.make_room():
             self._refuse(sock, Refusal.MAX_CONNECTIONS)
         elif not tells:
             places.enter()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
-    from fsm_twisted.net.descriptor import Producer
+    from fsm_twisted.net.stream import Producer
     from fsm_twisted.proxy.http2_downstream import Http2Downstream
 
 _NEVER = float("inf")
@@ -34,6 +34,7 @@ class Http2Output:
     is_timed = False
     has_ended = False
     output_has_failed = False
+    plain_connection = None  # whatever is sent goes into frames
     _waiting: bytearray | None = None
     _trailers: Fields = ()
     _producer: Producer | None = None

@@ -10,8 +10,9 @@ from wsgiref.handlers import format_date_time
 
 from fsm_twisted.balancing.budget import RetryBudget
 from fsm_twisted.http2.limits import Limits
-from fsm_twisted.net.descriptor import PlainStream, Stream
 from fsm_twisted.net.loop import EventLoop
+from fsm_twisted.net.splice import Pipes
+from fsm_twisted.net.stream import PlainStream, Stream
 from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.proxy.downstream import Downstream
 from fsm_twisted.proxy.http2_downstream import Http2Downstream
@@ -92,6 +93,7 @@ class DataPlane:
             plain_http=options.plain_http,
         )
         self.budget = RetryBudget()
+        self.pipes = Pipes()
         self.connections: set[ClientConnection] = set()
         limits = options.limits
         self.http2_limits = Limits(
@@ -166,8 +168,13 @@ class DataPlane:
         """Count a reply of our own by its reason."""
         self.replies[reason.code] += 1
 
-    def release_descriptor(self) -> bool:
-        """Close one idle connection, because there is no room for another; False for none."""
+    def release_descriptor(self) -> None:
+        """Give up what is idle, because the process has no descriptor left."""
+        self.pipes.close_idle()
+        self.make_room()
+
+    def make_room(self) -> bool:
+        """Close one idle connection, because there is no place for another; False for none."""
         for connection in self.connections:
             if connection.is_idle and not connection.has_output:
                 connection.close()

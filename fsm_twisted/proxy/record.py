@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
-from fsm_twisted.net.descriptor import Stream
+from fsm_twisted.net.stream import Stream
 from fsm_twisted.net.tls_stream import TlsStream
 from fsm_twisted.observe.access import Note, pack_batch, pack_peer
 

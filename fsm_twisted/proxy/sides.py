@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from fsm_twisted.net.descriptor import Producer
+from fsm_twisted.net.stream import Producer
 
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
     from fsm_twisted.message.heads import ResponseHead
+    from fsm_twisted.net.descriptor import Descriptor
     from fsm_twisted.proxy.endpoints import EndpointState
     from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.plane import DataPlane
@@ -31,6 +32,10 @@ class Side(Producer, Protocol):
 
     deadline: float
     tunnel: Tunnel | None
+
+    @property
+    def plain_connection(self) -> Descriptor | None:
+        """The connection, where the bytes of a body of known length go through it as they are."""
 
     @property
     def output_has_failed(self) -> bool:

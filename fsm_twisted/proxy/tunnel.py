@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
+
+from fsm_twisted.net.splice import BULK_BYTES, Splice
 
 if TYPE_CHECKING:
     from fsm_twisted.message.heads import RequestHead
@@ -31,14 +34,15 @@ class Tunnel:
         self._ended: set[Side] = set()
         downstream.register_producer(upstream)
         upstream.register_producer(downstream)
-        self._keep_alive()
+        self.keep_alive()
 
     @property
     def asked(self) -> RequestHead | None:
         """What the client has asked for it with."""
         return self._exchange.head
 
-    def _keep_alive(self) -> None:
+    def keep_alive(self) -> None:
+        """Begin to count silence anew: bytes have moved."""
         deadline = self._exchange.plane.seconds() + self._seconds
         self._downstream.deadline = self._upstream.deadline = deadline
 
@@ -53,15 +57,23 @@ class Tunnel:
 
     def data(self, side: Side, data: bytes) -> None:
         """Pass on what *side* has sent."""
+        other = self._other(side)
+        other.write(data)
+        self._moved(side, len(data))
+        if len(data) >= BULK_BYTES:
+            source, target = side.plain_connection, other.plain_connection
+            if source is not None and target is not None:
+                Splice(self._exchange.plane.pipes, source, target, partial(self._moved, side))
+
+    def _moved(self, side: Side, size: int) -> None:
         exchange, cells = self._exchange, self._exchange.state.cells
         if side is self._downstream:
-            exchange.bytes_in += len(data)
-            cells.bytes_in += len(data)
+            exchange.bytes_in += size
+            cells.bytes_in += size
         else:
-            exchange.bytes_out += len(data)
-            cells.bytes_out += len(data)
-        self._other(side).write(data)
-        self._keep_alive()
+            exchange.bytes_out += size
+            cells.bytes_out += size
+        self.keep_alive()
 
     def input_ended(self, side: Side) -> None:
         """Pass on the end of one direction; the other may go on, unless it is known to be dead."""

@@ -11,7 +11,8 @@ from twisted.internet import main
 
 from fsm_twisted.http1.reader import ResponseHeadReader
 from fsm_twisted.http1.writer import write_chunk, write_last_chunk
-from fsm_twisted.net.descriptor import Descriptor, PlainStream
+from fsm_twisted.net.descriptor import Descriptor
+from fsm_twisted.net.stream import PlainStream
 from fsm_twisted.proxy.http1_answer import AnswerReader
 from fsm_twisted.snapshot.reasons import REPLIES
 

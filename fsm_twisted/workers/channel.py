@@ -15,8 +15,9 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from fsm_twisted.net.descriptor import Descriptor, PlainStream
+from fsm_twisted.net.descriptor import Descriptor
 from fsm_twisted.net.loop import EventLoop
+from fsm_twisted.net.stream import PlainStream
 
 _log = Logger()
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsm_twisted.net.descriptor import HIGH_WATER_BYTES, PlainStream
+from fsm_twisted.net.descriptor import HIGH_WATER_BYTES
+from fsm_twisted.net.stream import PlainStream
 from tests.net.turning import (
     Producer,
     Recorder,

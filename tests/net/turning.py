@@ -13,8 +13,9 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from fsm_twisted.net.descriptor import Descriptor, PlainStream, Stream
+from fsm_twisted.net.descriptor import Descriptor
 from fsm_twisted.net.reactor import FsmReactor
+from fsm_twisted.net.stream import PlainStream, Stream
 
 SECONDS = 5.0
 
