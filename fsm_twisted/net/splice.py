@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from fsm_twisted.net.descriptor import Descriptor
@@ -71,10 +72,8 @@ class Pipes:
         except OSError:
             return None  # no descriptor is left
         self.number += 1
-        try:
+        with suppress(OSError):  # over /proc/sys/fs/pipe-user-pages-soft the usual size must do
             fcntl.fcntl(pipe.write_end, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        except OSError:
-            pass  # over /proc/sys/fs/pipe-user-pages-soft: one of the usual size does, too
         return pipe
 
     def give_back(self, pipe: Pipe) -> None:
@@ -158,6 +157,7 @@ class Splice:
         """
         if self._target.has_output:
             self._target.hold_back()
+            self._source.pauseProducing()  # whoever has resumed it
             raise BlockingIOError
         pipe = self._pipes.take()
         if pipe is None:

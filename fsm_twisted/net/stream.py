@@ -70,7 +70,7 @@ class Inflow(Protocol):
         """Whether it holds bytes that the kernel has not taken."""
 
     def push(self) -> bool:
-        """Send what it holds as far as the kernel takes it; false unless nothing is left to send."""
+        """Send what it holds as far as the kernel takes it; true when nothing is left."""
 
     def settle(self) -> None:
         """Learn that everything that follows from a `push` has been done; may do anything."""
