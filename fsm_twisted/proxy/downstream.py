@@ -337,7 +337,10 @@ class Downstream(Http1Output):
 
     def output_progressed(self) -> None:
         """Give the client time for the rest."""
-        self.deadline = self.plane.seconds() + self.plane.options.body_seconds
+        if self.tunnel is not None:
+            self.tunnel.keep_alive()
+        else:
+            self.deadline = self.plane.seconds() + self.plane.options.body_seconds
 
     def output_drained(self) -> None:
         """Stop the clock that ran while output waited; serve what waited for room."""

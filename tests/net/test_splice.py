@@ -178,6 +178,7 @@ def test_what_was_written_before_goes_first() -> None:
 def test_a_receiver_that_does_not_read_holds_one_pipe_and_the_source_waits() -> None:
     with road(Pipes()) as way:
         way.splice(len(MUCH) * 4)
+
         def is_stuck() -> bool:
             with contextlib.suppress(BlockingIOError):
                 way.sender.send(MUCH)
