@@ -21,6 +21,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+from attrs import evolve
+
 from benchmarks import latency, loads, peers, table
 from benchmarks.circumstances import circumstances
 from benchmarks.measure import BenchmarkError, middle
@@ -64,6 +66,10 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         dest="variants",
         help="measure ours with further options of its own, too, in the same run; repeatable",
     )
+    add("--pause", type=int, default=0, metavar="MS", help="let each connection of wrk wait so "
+        "long before its next request: about the same load for all [%(default)s]")  # fmt: skip
+    add("--apart", action="store_true", help="move masters to the core of backend and load: "
+        "workers then share no core with theirs")  # fmt: skip
     add("--uncounted", action="store_true", help="measure ours without counting requests, too")
     add("--baseline", metavar="REV", help="measure this commit of ours too, in the same run")
     add("--rate", type=float, default=0.0, metavar="N",
@@ -117,14 +123,19 @@ def choose_peers(options: argparse.Namespace, baseline: Path | None, site: Site)
 
 def measure(options: argparse.Namespace, folder: Path) -> Report:
     """Start what is needed and take the turns."""
-    wanted = [load for load in loads.LOADS if load.name in options.loads.split(",")]
+    wanted = [
+        evolve(load, pause=options.pause)
+        for load in loads.LOADS
+        if load.name in options.loads.split(",")
+    ]
     plan = Plan(options.rounds, options.seconds, options.warm, options.minutes * 60)
     is_paced = LATENCY in options.loads.split(",")
     with ExitStack() as stack:
         baseline = None
         if options.baseline:
             baseline = stack.enter_context(worktree(options.baseline, folder))
-        stage = Stage(folder / "site", partial(choose_peers, options, baseline), stack)
+        make_peers = partial(choose_peers, options, baseline)
+        stage = Stage(folder / "site", make_peers, stack, is_apart=options.apart)
         results = take_turns(stage, wanted, plan)
         rate = options.rate or _half_load(results)
         latencies = take_latencies(stage, plan, rate, LATENCY_PEERS) if is_paced else {}

@@ -57,7 +57,8 @@ class Load:
     One kind of load.
 
     ``method``, ``host``, ``path`` and ``body`` are expressions of Lua, in which ``n`` is the
-    request's number. ``peers``: only these are measured, if any are named.
+    request's number. ``pause`` is how long each connection of wrk waits on average before its
+    next request, in milliseconds. ``peers``: only these are measured, if any are named.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Load:
     host: str = f'"{PLAIN_HOST}"'
     path: str = '"/shop/articles/" .. n'
     body: str = ""
+    pause: int = 0
     peers: tuple[str, ...] = ()
 
 
@@ -158,19 +160,26 @@ request = function()
     "Cookie: session=4f2a" .. n .. "; theme=dark\\r\\n\\r\\n" .. body
 end
 """
+_DELAY = """
+delay = function()
+  return math.random(0, 2 * @PAUSE@)
+end
+"""
 _BODY_FIELDS = """"Content-Type: application/json\\r\\n" ..
     "Content-Length: " .. #body .. "\\r\\n" .."""
 
 
 def script(load: Load) -> str:
     """Return the Lua text of a load."""
-    return (
+    delay = _DELAY.replace("@PAUSE@", str(load.pause)) if load.pause else ""
+    request = (
         _REQUEST.replace("@HOST@", load.host)
         .replace("@BODY@", load.body or '""')
         .replace("@METHOD@", load.method)
         .replace("@PATH@", load.path)
         .replace("    @FIELDS@\n", f"    {_BODY_FIELDS}\n" if load.body else "")
-    ) + _OUTCOME
+    )
+    return request + delay + _OUTCOME
 
 
 _STREAMS = 10

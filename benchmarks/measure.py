@@ -7,6 +7,7 @@ user and system together) is used instead of ``utime``, which counts ticks of 10
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -47,6 +48,11 @@ class Sample:
         """The part of the first process in that."""
         return self.first_nanoseconds / self.requests / 1000
 
+    @property
+    def other_microseconds(self) -> float:
+        """The part of the other processes: nursery and workers."""
+        return self.microseconds_per_request - self.first_microseconds
+
 
 def schedstat_nanoseconds(text: str) -> int:
     """Return the time on a CPU that one ``schedstat`` file tells."""
@@ -65,6 +71,12 @@ def cpu_nanoseconds(pids: Iterable[int], proc: Path = PROC) -> int:
         for path in (proc / str(pid) / "task").glob("*/schedstat"):
             total += schedstat_nanoseconds(path.read_text())
     return total
+
+
+def move(pid: int, core: int, proc: Path = PROC) -> None:
+    """Have all threads of this process, and nobody else, run on *core*."""
+    for path in (proc / str(pid) / "task").iterdir():
+        os.sched_setaffinity(int(path.name), {core})
 
 
 def parents(proc: Path = PROC) -> dict[int, int]:

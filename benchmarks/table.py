@@ -21,14 +21,16 @@ class Row:
     """
     One line of the table; times in CPU microseconds per request.
 
-    ``first`` is the part of the first process, which is the master where there are workers;
-    ``ratio`` is to the reference, ``ours`` that of ours to this one.
+    ``first`` is the part of the first process, which is the master where there are workers, and
+    ``others`` the part of these: both are shown where both do something. ``ratio`` is to the
+    reference, ``ours`` that of ours to this one.
     """
 
     load: str
     peer: str
     median: float
     first: float
+    others: float
     least: float
     most: float
     ratio: float | None
@@ -39,9 +41,13 @@ class Row:
         """Return the line as text, one entry for each of `HEADINGS`."""
         ratios = ("-" if each is None else f"{each:.2f}" for each in (self.ratio, self.ours))
         spread = f"{time_text(self.least)} - {time_text(self.most)}"
-        return (self.load, self.peer, time_text(self.median), spread, *ratios, str(self.requests))
+        time = time_text(self.median)
+        if min(self.first, self.others) >= _SHOWN:
+            time += f" ({time_text(self.first)} + {time_text(self.others)})"
+        return (self.load, self.peer, time, spread, *ratios, str(self.requests))
 
 
+_SHOWN = 0.05
 HEADINGS = (
     *("load", "proxy", "CPU/request", "least - most"),
     *(f"x {REFERENCE}", "ours x it", "requests"),
@@ -79,7 +85,8 @@ def rows(results: Results) -> list[Row]:
             ours = paired_ratio(taken[OURS], samples) if OURS in taken else None
             requests = sum(sample.requests for sample in samples)
             first = median(sample.first_microseconds for sample in samples)
-            typical = middle(samples), first, min(each), max(each)
+            others = median(sample.other_microseconds for sample in samples)
+            typical = middle(samples), first, others, min(each), max(each)
             found.append(Row(load, peer, *typical, ratio, ours, requests))
     return found
 
@@ -128,6 +135,7 @@ def data(results: Results) -> list[dict[str, object]]:
             "peer": row.peer,
             "median_us": round(row.median, 3),
             "first_process_us": round(row.first, 3),
+            "others_us": round(row.others, 3),
             "ratio": None if row.ratio is None else round(row.ratio, 4),
             "ours_ratio": None if row.ours is None else round(row.ours, 4),
             "requests": row.requests,

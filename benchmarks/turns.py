@@ -21,7 +21,7 @@ from attrs import define, frozen
 from benchmarks import ingress, latency, loads, peers
 from benchmarks.latency import DIRECT, Latency
 from benchmarks.loads import Client, Load, Scene
-from benchmarks.measure import BenchmarkError, Sample, take_sample
+from benchmarks.measure import BenchmarkError, Sample, family, move, parents, take_sample
 from benchmarks.memory import proportional_kib
 from benchmarks.peer import Peer, start
 from benchmarks.site import Rule, Site
@@ -63,10 +63,21 @@ class Running:
 
 
 class Stage:
-    """The backend and, for each scene, the proxies with its rules; started when first needed."""
+    """
+    The backend and, for each scene, the proxies with its rules; started when first needed.
 
-    def __init__(self, folder: Path, make_peers: MakePeers, stack: ExitStack) -> None:
+    Args:
+        folder: For what they need.
+        make_peers: Configures the proxies of a scene.
+        stack: Ends all of them.
+        is_apart: Whether masters run on the core of backend and load.
+    """
+
+    def __init__(
+        self, folder: Path, make_peers: MakePeers, stack: ExitStack, *, is_apart: bool = False
+    ) -> None:
         self._make_peers = make_peers
+        self._is_apart = is_apart
         self._stack = stack
         self._scenes: dict[Scene, tuple[Running, ...]] = {}
         self.proxy_core, self.load_core = cores()
@@ -105,6 +116,8 @@ class Stage:
     def _start(self, peer: Peer, site: Site, core: int) -> Running:
         process = start(peer, site.folder, core)
         self._stack.callback(ingress.stop, process)
+        if self._is_apart and len(family(process.pid, parents())) > 1:
+            move(process.pid, self.load_core)
         return Running(peer, process.pid)
 
     def memory(self) -> dict[str, dict[str, int]]:

@@ -121,6 +121,12 @@ def test_without_the_reference_there_is_no_ratio() -> None:
     assert row.cells() == ("plain", "ours", "30.0 us", "30.0 us - 30.0 us", "-", "1.00", "100")
 
 
+def test_what_a_master_does_beside_its_workers_is_shown() -> None:
+    (row,) = table.rows({"plain": {"ours": [Sample(3_000_000, 100, 1.0, 1_000_000)]}})
+
+    assert row.cells()[2] == "30.0 us (10.0 us + 20.0 us)"
+
+
 def test_times_from_a_millisecond_on_are_told_in_milliseconds() -> None:
     (row,) = table.rows({"large": {"nginx": [Sample(54_500_000, 10, 1.0)]}})
 
