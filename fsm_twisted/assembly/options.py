@@ -41,6 +41,7 @@ def proxy_options(settings: Settings) -> ProxyOptions:
         plain_http=settings.plain_http_on_tls_hosts if settings.https else PlainHttp.SERVE,
         has_https=bool(settings.https),
         https_redirect_port=settings.https_redirect_port,
+        hsts=settings.hsts or "",
         trusted_proxies=settings.trusted_proxies,
         proxy_protocol=settings.proxy_protocol,
         http2=settings.http2,

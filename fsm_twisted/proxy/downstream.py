@@ -115,7 +115,7 @@ class Downstream(Http1Output):
         bound = active.router.match(host, path)
         if bound is None or bound.usual is None or self.peer.is_trusted:
             return False
-        if is_looked_at and not self.peer.is_secure and not bound.is_open:
+        if is_looked_at and not (self.peer.is_secure or bound.is_open):
             return False
         own = _OWN % (authority, plane.next_request_id())
         head = b"".join((data[:begin], data[end:-2], self.peer.fields, own))
@@ -124,6 +124,8 @@ class Downstream(Http1Output):
         make_key = bound.usual.key_of
         key = b"" if make_key is None else make_key(self.peer.address, target, ())
         self.exchange = exchange = Http1Exchange(self, bound.usual, method, head, key)
+        if is_looked_at and plane.hsts_line:
+            exchange.hsts = plane.hsts_of(host, is_secure=self.peer.is_secure)
         if bound.usual.is_by_name:
             exchange.host = host
         if plane.access is not None:
@@ -221,7 +223,8 @@ class Downstream(Http1Output):
         decision = admit(head, plane.runtime.active, plane.options, is_secure=claims.is_secure)
         if isinstance(decision, LocalReply):
             self.asked = Asked(head, claims, decision.bound, size)
-            self.reply(decision.reason, decision.fields, ends=not is_empty(head.framing))
+            fields = decision.fields + plane.hsts_for(head, claims)
+            self.reply(decision.reason, fields, ends=not is_empty(head.framing))
             return
         body = None
         if not is_empty(head.framing):
@@ -230,7 +233,7 @@ class Downstream(Http1Output):
                 body = body_reader(head.framing, limit=limit, limits=plane.options.limits)
             except RequestError as error:  # it is over its limit, and says so
                 self.asked = Asked(head, claims, decision.bound, size)
-                self.reply(error.reason, ends=True)
+                self.reply(error.reason, plane.hsts_for(head, claims), ends=True)
                 return
         self._start(Http1Exchange.of_head(self, decision, claims), body, size)
 

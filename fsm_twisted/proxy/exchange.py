@@ -90,6 +90,7 @@ class Exchange(Account):
         self.is_usual = False
         self.bound = admitted.bound
         self._is_secure = claims.is_secure
+        self.hsts = self.plane.hsts_for(head, claims)
         self._fields = head.fields
         if not is_empty(head.framing):
             self.body = RequestBody(is_chunked=head.framing is CHUNKED)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fsm_twisted.http1.usual import usual_answer
 from fsm_twisted.proxy.exchange import Exchange
 from fsm_twisted.proxy.replies import SERVER
+from fsm_twisted.proxy.strict_transport import with_line
 
 if TYPE_CHECKING:
     from fsm_twisted.proxy.downstream import Downstream
@@ -25,6 +26,8 @@ class Http1Exchange(Exchange):
         answer = usual_answer(data, plane.options.limits, SERVER, plane.date_field)
         if answer is None:
             return False
+        if self.hsts:
+            answer = with_line(answer, self.hsts)
         endpoint, cells = upstream.endpoint, self.state.cells
         endpoint.in_flight -= 1
         if endpoint.has_failed:

@@ -10,6 +10,7 @@ from fsm_twisted.http1.writer import LAST_CHUNK, write_chunk, write_response_hea
 from fsm_twisted.message.framing import CHUNKED, UNTIL_CLOSE, Framing
 from fsm_twisted.proxy.lingering import Lingering
 from fsm_twisted.proxy.replies import SERVER, reply_bytes
+from fsm_twisted.proxy.strict_transport import line_unless_said
 
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
@@ -89,6 +90,8 @@ class Http1Output(Lingering):
             method, minor, persistent = asked.method, asked.minor, asked.persistent
         plane.count_reply(reason)
         ends = ends or not persistent or plane.is_draining
+        if self.exchange is not None:
+            fields += self.exchange.hsts
         fields = plane.date_field + fields + connection_field(minor, ends=ends)
         answer = reply_bytes(reason, fields, with_body=method != b"HEAD")
         self.write(answer)
@@ -120,6 +123,7 @@ class Http1Output(Lingering):
     def _own_fields(self, exchange: Exchange, head: ResponseHead) -> bytes:
         """Return Server, Date and Connection where they are due."""
         own = missing_fields(head, self.plane.date_field)
+        own += line_unless_said(head.fields, exchange.hsts)
         return own + connection_field(exchange.minor, ends=self._ends) + exchange.affinity_field()
 
     def _encode(self, payload: bytes, *, ended: bool) -> bytes:

@@ -52,16 +52,16 @@ def reply_head(reason: ReplyReason, *, with_body: bool) -> tuple[ResponseHead, b
     return head, b""
 
 
-def own_fields(head: ResponseHead, date: bytes, affinity: bytes) -> Fields:
+def own_fields(head: ResponseHead, date: bytes, further: bytes) -> Fields:
     """
-    Return what an endpoint's answer lacks, and the affinity cookie.
+    Return what an endpoint's answer lacks, and what else we say.
 
     Args:
         head: Of the answer.
         date: The field line Date.
-        affinity: The field line Set-Cookie, or nothing.
+        further: Field lines of ours, or nothing.
     """
-    return fields_of(missing_fields(head, date) + affinity)
+    return fields_of(missing_fields(head, date) + further)
 
 
 def fit_trailers(trailers: Fields) -> Fields:

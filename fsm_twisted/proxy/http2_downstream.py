@@ -116,6 +116,8 @@ class Http2Downstream(Lingering):
         make_key = bound.usual.key_of
         key = b"" if make_key is None else make_key(peer.address, target, ())
         stream.exchange = exchange = Http2Exchange(stream, bound.usual, method, sent, key)
+        if plane.hsts_line:
+            exchange.hsts = plane.hsts_of(host, is_secure=peer.is_secure)
         if bound.usual.is_by_name:
             exchange.host = host
         if plane.access is not None:
@@ -135,7 +137,7 @@ class Http2Downstream(Lingering):
         decision = admit(head, plane.runtime.active, plane.options, is_secure=claims.is_secure)
         if isinstance(decision, LocalReply):
             stream.asked = Asked(head, claims, decision.bound, head_size(head), HTTP2)
-            stream.reply(decision.reason, decision.fields)
+            stream.reply(decision.reason, decision.fields + plane.hsts_for(head, claims))
         else:
             self._admitted(stream, decision, claims)
 
@@ -145,7 +147,7 @@ class Http2Downstream(Lingering):
         size, framing = head_size(head), head.framing
         if limit is not None and isinstance(framing, Sized) and framing.length > limit:
             stream.asked = Asked(head, claims, admitted.bound, size, HTTP2)
-            stream.reply(REPLIES["body_too_large"])
+            stream.reply(REPLIES["body_too_large"], self.plane.hsts_for(head, claims))
             return
         exchange = Http2Exchange.of_head(stream, admitted, claims)
         exchange.bytes_in, exchange.minor = size, HTTP2

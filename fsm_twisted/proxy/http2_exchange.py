@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from fsm_twisted.http1.usual import usual_parts
 from fsm_twisted.proxy.exchange import Exchange
+from fsm_twisted.proxy.http2_answers import fields_of
 from fsm_twisted.proxy.http2_usual import fields_of_lines
 from fsm_twisted.proxy.replies import SERVER
+from fsm_twisted.proxy.strict_transport import line_unless_said
 
 if TYPE_CHECKING:
     from fsm_twisted.proxy.http2_stream import Http2Stream
@@ -31,7 +33,10 @@ class Http2Exchange(Exchange):
         if parts is None:
             return False
         status, lines, end = parts
-        if not stream.answer_whole(status, fields_of_lines(lines), data[end:]):
+        fields = fields_of_lines(lines)
+        if self.hsts:
+            fields += fields_of(line_unless_said(fields, self.hsts))
+        if not stream.answer_whole(status, fields, data[end:]):
             return False
         endpoint, cells = upstream.endpoint, self.state.cells
         endpoint.in_flight -= 1

@@ -14,6 +14,7 @@ from fsm_twisted.proxy.http2_answers import (
     size_of,
 )
 from fsm_twisted.proxy.http2_output import Http2Output
+from fsm_twisted.proxy.strict_transport import line_unless_said
 from fsm_twisted.proxy.websocket import answered_without_key, is_accepted
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
@@ -141,7 +142,8 @@ class Http2Stream(Http2Output):
         asked = exchange.head
         if asked is not None and asked.upgrade and head.status // 100 == _SUCCESS:
             raise ResponseError("success where only 101 says that a WebSocket is accepted")
-        extra = own_fields(head, self.plane.date_field, exchange.affinity_field())
+        own = line_unless_said(head.fields, exchange.hsts) + exchange.affinity_field()
+        extra = own_fields(head, self.plane.date_field, own)
         size = size_of(head, extra)
         exchange.head_bytes_out = exchange.bytes_out + size
         exchange.note_output(size)
@@ -180,6 +182,8 @@ class Http2Stream(Http2Output):
         plane, asked = self.plane, self.exchange or self.asked
         plane.count_reply(reason)
         head, body = reply_head(reason, with_body=asked is None or asked.method != b"HEAD")
+        if self.exchange is not None:
+            fields += self.exchange.hsts
         extra = fields_of(plane.date_field + fields)
         self.connection.codec.send_response(self.number, head, extra, end=not body)
         self.connection.touch()

@@ -27,6 +27,7 @@ class ProxyOptions:
 
     ``plain_http`` is SERVE when there is no HTTPS listener (``has_https``), since nothing could be
     redirected to.
+    ``hsts`` is the value of Strict-Transport-Security, empty for none.
     ``affinity_key`` signs affinity cookies. 0 connections at most means any number.
     ``http2`` offers HTTP/2 on TLS, ``h2c`` on plain connections as well, to clients that begin
     with it; ``http2_streams`` is how many requests such a connection may have at once.
@@ -46,6 +47,7 @@ class ProxyOptions:
     plain_http: PlainHttp = PlainHttp.REDIRECT
     has_https: bool = True
     https_redirect_port: int = 443
+    hsts: str = ""
     trusted_proxies: tuple[Network, ...] = ()
     proxy_protocol: bool = False
     http2: bool = True

@@ -1,4 +1,4 @@
-"""Hosts with routes that redirect plain HTTP although the option does not say so."""
+"""Hosts where it matters whether a request comes by TLS."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _REDIRECTING: Final = frozenset({PlainAccess.REDIRECTED, PlainAccess.ALWAYS_REDI
 @attrs.frozen(eq=False)
 class PlainHosts:
     """
-    Where plain HTTP has to be looked at: a question asked once for each Host, not each request.
+    Where that has to be looked at: a question asked once for each Host, not each request.
 
-    ``looks_at_tls_hosts``: the option says that TLS hosts redirect or forbid. ``patterns`` are
-    the hosts, ``""`` for rules without one, that have a route which redirects by itself, and
+    ``looks_at_tls_hosts``: options say so of all TLS hosts (redirect, forbid, HSTS). ``patterns``
+    are the hosts, ``""`` for rules without one, that have a route which redirects by itself, and
     ``default`` says whether the default backend of everything else does.
     """
 

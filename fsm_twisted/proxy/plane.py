@@ -24,7 +24,8 @@ from fsm_twisted.snapshot.model import Route, Snapshot
 from fsm_twisted.snapshot.policy import Timeouts
 
 if TYPE_CHECKING:
-    from fsm_twisted.proxy.client import Peer
+    from fsm_twisted.message.heads import RequestHead
+    from fsm_twisted.proxy.client import Claims, Peer
     from fsm_twisted.proxy.record import Recorder
     from fsm_twisted.snapshot.reasons import ReplyReason
 
@@ -91,6 +92,7 @@ class DataPlane:
                 options.connect_seconds, options.upstream_seconds, options.upstream_seconds
             ),
             plain_http=options.plain_http,
+            has_hsts=bool(options.hsts),
         )
         self.budget = RetryBudget()
         self.pipes = Pipes()
@@ -111,6 +113,8 @@ class DataPlane:
         self.is_draining = False
         self._drained: Callable[[], None] | None = None
         self._wall_seconds = wall_seconds
+        value = options.hsts.encode("ascii")
+        self.hsts_line = b"Strict-Transport-Security: %b\r\n" % value if value else b""
         self._tell_date(0)
         sweep.every_second(self._tell_date)
         sweep.every_second(self.runtime.readmit)
@@ -163,6 +167,16 @@ class DataPlane:
         downstream.start()
         if first:
             downstream.data_received(first)
+
+    def hsts_for(self, head: RequestHead, claims: Claims) -> bytes:
+        """Return the line Strict-Transport-Security of the answer to a request; see `hsts_of`."""
+        return self.hsts_of(head.authority.host, is_secure=claims.is_secure)
+
+    def hsts_of(self, host: bytes, *, is_secure: bool) -> bytes:
+        """Return that line for *host*; it is due by TLS, and on TLS hosts, else it is empty."""
+        if self.hsts_line and is_secure and self.runtime.active.tls_hosts.covers(host):
+            return self.hsts_line
+        return b""
 
     def count_reply(self, reason: ReplyReason) -> None:
         """Count a reply of our own by its reason."""

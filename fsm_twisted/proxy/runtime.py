@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 _FIELDS = frozenset({HashSource.HEADER, HashSource.COOKIE})
 
 _NO_TIMEOUTS = Timeouts()
+# Routes that serve plain HTTP on TLS hosts.
+_OPEN = {
+    PlainHttp.REDIRECT: {PlainAccess.SERVED},
+    PlainHttp.FORBID: set[PlainAccess](),
+    PlainHttp.SERVE: {PlainAccess.SERVED, PlainAccess.DEFAULT},
+}
 _NEVER = float("inf")
 REMEMBERED_HOSTS = 4096
 
@@ -151,7 +157,7 @@ class BoundRoute:
         limit = route.body_limit_bytes
         self.body_limit_bytes = body_limit_bytes if limit is None else (limit or None)
         self.is_logged = route.is_logged
-        self.is_open = route.plain is PlainAccess.SERVED and plain_http is not PlainHttp.FORBID
+        self.is_open = route.plain in _OPEN[plain_http]
         self.note = _note_of(route)
         is_usual = upstream is not None and upstream.is_usual and route.rewrite is None
         self.usual = upstream if is_usual else None
@@ -207,7 +213,7 @@ class Active:
 
     def host_of(self, wire: bytes) -> tuple[bytes, bool]:
         """
-        Read a Host field: the host as it is matched, and whether plain HTTP may be unwelcome.
+        Read a Host field: the host as it is matched, and whether `is_looked_at` says yes.
 
         Raises:
             AuthorityError: It is not valid.
@@ -219,7 +225,7 @@ class Active:
         return found
 
     def is_looked_at(self, host: bytes) -> bool:
-        """Tell whether plain HTTP on *host* may be redirected or forbidden."""
+        """Tell whether plain HTTP on *host* may be unwelcome, or HTTPS there be due a field."""
         plain_hosts = self.plain_hosts
         if plain_hosts.redirect(host):
             return True
@@ -236,6 +242,7 @@ class RunTime:
         body_limit_bytes: The limit of routes that set none.
         timeouts: Those of upstreams that set none.
         plain_http: What plain HTTP gets on TLS hosts.
+        has_hsts: Whether answers of TLS hosts may be due a field.
 
     Attributes:
         active: What is served now.
@@ -251,6 +258,7 @@ class RunTime:
         body_limit_bytes: int | None = None,
         timeouts: Timeouts = _NO_TIMEOUTS,
         plain_http: PlainHttp = PlainHttp.REDIRECT,
+        has_hsts: bool = False,
     ) -> None:
         self._draw = draw
         self._timeouts = timeouts
@@ -261,7 +269,7 @@ class RunTime:
         self._endpoints = Endpoints(Groups().group_of)
         self._hosts_of: dict[UpstreamId, set[str]] = {}
         self.past_overhead_seconds = 0.0
-        plain_hosts = PlainHosts(looks_at_tls_hosts=plain_http is not PlainHttp.SERVE)
+        plain_hosts = PlainHosts(looks_at_tls_hosts=has_hsts or plain_http is not PlainHttp.SERVE)
         self.active = Active(EMPTY, Router({}, {}, None, None), ServerNames({}), plain_hosts)
 
     def activate(self, snapshot: Snapshot) -> None:

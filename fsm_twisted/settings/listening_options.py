@@ -6,6 +6,7 @@ from fsm_twisted.net.addresses import parse_address
 from fsm_twisted.proxy.options import PlainHttp
 from fsm_twisted.settings.option import Option
 from fsm_twisted.settings.readers import (
+    read_hsts,
     read_network,
     read_path,
     read_port,
@@ -70,6 +71,14 @@ LISTENING: tuple[Option, ...] = (
     ),
     Option(
         "https-redirect-port", "TLS", "443", read_port, "a port", "Port of the redirect's target."
+    ),
+    Option(
+        "hsts",
+        "TLS",
+        "off",
+        read_hsts,
+        "off, max-age=SECONDS[; includeSubDomains][; preload]",
+        "Strict-Transport-Security of HTTPS answers of TLS hosts that have none.",
     ),
     Option(
         "ssl-passthrough",

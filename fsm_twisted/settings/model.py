@@ -36,6 +36,7 @@ class Settings:
     default_tls_key: str | None
     plain_http_on_tls_hosts: PlainHttp
     https_redirect_port: int
+    hsts: str | None
     ssl_passthrough: bool
     allow_cross_namespace_secrets: bool
     trusted_proxies: tuple[Network, ...]

@@ -12,6 +12,7 @@ from fsm_twisted.proxy.options import Network
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _LONGEST_SECONDS = 7 * 86400
+_PRELOADED_SECONDS = 365 * 86400
 _LAST_PORT = 65535
 _MOST_WORKERS = 256
 
@@ -49,6 +50,21 @@ def read_positive_seconds(text: str) -> float:
     if not value:
         raise ValueError
     return value
+
+
+def read_hsts(text: str) -> str | None:
+    """Read the value of Strict-Transport-Security, None for off."""
+    if text == "off":
+        return None
+    age, *words = [each.strip() for each in text.split(";")]
+    known = {"includesubdomains": "includeSubDomains", "preload": "preload"}
+    found = [known.get(each.lower(), "") for each in words]
+    match = re.fullmatch(r"max-age=([0-9]{1,10})", age, re.IGNORECASE)
+    if match is None or "" in found or len(set(found)) < len(found):
+        raise ValueError
+    if "preload" in found and (len(found) == 1 or int(match[1]) < _PRELOADED_SECONDS):
+        raise ValueError("preload needs includeSubDomains and a year, see hstspreload.org")
+    return "; ".join((f"max-age={int(match[1])}", *sorted(found)))
 
 
 def read_size(text: str) -> int:

@@ -54,6 +54,7 @@ CHANGES: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "tls.nodePort": (30000, TLS),
     "tls.hostPort": (8443, TLS),
     "tls.plainHttp": ("forbid", TLS),
+    "tls.hsts": ("max-age=31536000; includeSubDomains", TLS),
     "tls.sslPassthrough.enabled": (True, TLS),
     "tls.defaultSecret": ("cert", TLS),
     "service.name": ("other", {}),

@@ -45,6 +45,13 @@ READ: tuple[tuple[str, str, Any], ...] = (
     ("admin", "unix:/run/a.sock", ListenAddress("unix", host="/run/a.sock")),
     ("plain-http-on-tls-hosts", "forbid", PlainHttp.FORBID),
     ("https-redirect-port", "8443", 8443),
+    ("hsts", "off", None),
+    ("hsts", "Max-Age=05;includesubdomains", "max-age=5; includeSubDomains"),
+    (
+        "hsts",
+        "max-age=31536000; preload ;includeSubDomains",
+        "max-age=31536000; includeSubDomains; preload",
+    ),
     ("trusted-proxies", "10.1.2.3/8", (ipaddress.ip_network("10.0.0.0/8"),)),
     ("trusted-proxies", "::1", (ipaddress.ip_network("::1/128"),)),
     ("proxy-protocol", "off", False),
@@ -92,6 +99,14 @@ REFUSED = (
     ("default-tls-cert", ""),
     ("plain-http-on-tls-hosts", "Redirect"),
     ("https-redirect-port", "0"),
+    ("hsts", "on"),
+    ("hsts", "max-age"),
+    ("hsts", "max-age=1;"),
+    ("hsts", "max-age=1; other"),
+    ("hsts", "max-age=1; includeSubDomains; includeSubDomains"),
+    ("hsts", "max-age=31536000; preload"),
+    ("hsts", "max-age=1; includeSubDomains; preload"),
+    ("hsts", "max-age=1\r\nX: y"),
     ("https-redirect-port", "65536"),
     ("trusted-proxies", "everybody"),
     ("proxy-protocol", "yes"),
@@ -333,3 +348,9 @@ def test_the_peers_of_a_unix_socket_cannot_be_trusted_with_a_proxy_header() -> N
 
     assert "unix:" in refusal(*SOURCE, *given, "--https", "unix:/run/fsm.sock")
     assert parse_settings((*SOURCE, *given)).proxy_protocol is True
+
+
+def test_passthrough_needs_a_listener_for_tls() -> None:
+    assert refusal(*SOURCE, "--ssl-passthrough", "on").endswith("add --https")
+    given = (*SOURCE, "--ssl-passthrough", "on", "--https", "tcp:443")
+    assert parse_settings(given).ssl_passthrough

@@ -13,7 +13,7 @@ from cryptography import x509
 
 from tests.wire.harness.backend import OK
 from tests.wire.harness.client import Client, connect, connect_tls, tls_context
-from tests.wire.harness.http2 import connect_h2c
+from tests.wire.harness.http2 import connect_h2, connect_h2c
 from tests.wire.harness.lanes import Lane, World
 from tests.wire.harness.program import Program, running
 
@@ -257,3 +257,76 @@ def test_where_passthrough_is_off_its_ingresses_are_not_served(
     assert status(steady, lane, "tls") == status(steady, lane, "plain") == 503
     assert lane.backend.connections == []
     assert "security_unsupported" in steady.log
+
+
+YEAR = "max-age=31536000; includeSubDomains; preload"
+
+
+@pytest.fixture(scope="module")
+def strict(whole_world: World, logs: Path) -> Iterator[Program]:
+    options = ("--hsts", YEAR, "--plain-http-on-tls-hosts", "serve")
+    with running(
+        whole_world.folder, logs / "strict", *options, "--trusted-proxies", "127.0.0.2"
+    ) as program:
+        yield program
+
+
+def strict_field(program: Program, lane: Lane, road: str, extra: bytes = b"") -> bytes | None:
+    """Ask on a road, and return Strict-Transport-Security of the answer."""
+    name = b"Strict-Transport-Security"
+    if road == "h2":
+        with contextlib.closing(connect_h2(program.https)) as speaker:
+            fields = [(b"x-unusual", b"a, b")] if extra else []
+            return speaker.ask(lane, fields=fields).get(name.lower())
+    source = "127.0.0.2" if road == "trusted" else "127.0.0.1"
+    client = (
+        connect_tls(program.https, "x.test")
+        if road == "tls"
+        else connect(program.http, source=source)
+    )
+    if road == "trusted":
+        extra += b"X-Forwarded-Proto: https\r\n"
+    with contextlib.closing(client):
+        return client.ask(lane.get(extra=extra)).get(name)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\n%bTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+SIZED = b"HTTP/1.1 200 OK\r\n%bContent-Length: 2\r\n\r\nok"
+
+
+@pytest.mark.parametrize("answer", [SIZED, CHUNKED], ids=["usual", "unusual"])
+@pytest.mark.parametrize("extra", [b"", b"Connection: x\r\n"], ids=["straight", "general"])
+@pytest.mark.parametrize("road", ["tls", "h2", "trusted"])
+def test_answers_of_tls_hosts_by_tls_have_hsts_once(
+    strict: Program, world: World, road: str, extra: bytes, answer: bytes
+) -> None:
+    secure, other = world.by_name("secure.test"), world.single()
+    own = b"strict-transport-Security: max-age=0\r\n"
+    secure.backend.answer(answer % b"", answer % own)
+    other.backend.answer(answer % b"")
+
+    assert strict_field(strict, secure, road, extra) == YEAR.encode()
+    assert strict_field(strict, secure, road, extra) == b"max-age=0"
+    assert strict_field(strict, other, road, extra) is None
+
+
+def test_plain_http_and_programs_without_the_option_have_no_hsts(
+    strict: Program, steady: Program, world: World
+) -> None:
+    lane = world.by_name("secure.test")
+    lane.backend.answer(OK)
+    assert strict_field(strict, lane, "plain") is None
+    assert strict_field(strict, lane, "plain", b"X-Forwarded-Proto: https\r\n") is None
+    assert strict_field(steady, lane, "tls") is None
+    assert strict_field(steady, lane, "h2") is None
+
+
+@pytest.mark.parametrize("road", ["tls", "h2", "plain"])
+def test_answers_of_our_own_have_hsts_too(strict: Program, world: World, road: str) -> None:
+    lane = world.by_name("*.wild.test")  # whose endpoint refuses connections
+    lane = Lane(b"a.wild.test", lane.backends)
+    expected = None if road == "plain" else YEAR.encode()
+    lane.backend.serve(lambda served: None)
+    assert strict_field(strict, lane, road) == expected
+    for host in (b"paths.test", b"unknown.test"):
+        assert strict_field(strict, Lane(host, ()), road) is None

@@ -42,6 +42,9 @@
 {{- end -}}
 {{- if $ingress.tls.enabled -}}
   {{- $arguments = concat $arguments (list "--plain-http-on-tls-hosts" $ingress.tls.plainHttp "--https-redirect-port" (printf "%d" (int $ingress.tls.port))) -}}
+  {{- if ne $ingress.tls.hsts "off" -}}
+    {{- $arguments = concat $arguments (list "--hsts" $ingress.tls.hsts) -}}
+  {{- end -}}
   {{- if $ingress.tls.sslPassthrough.enabled -}}
     {{- $arguments = concat $arguments (list "--ssl-passthrough" "on") -}}
   {{- end -}}
