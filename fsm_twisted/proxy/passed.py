@@ -132,15 +132,15 @@ class PassedConnection(Lingering):
 
     def output_progressed(self) -> None:
         """Give the client time for the rest."""
-        options = self.plane.options
-        is_tunnel = self.tunnel is not None
-        seconds = options.tunnel_seconds if is_tunnel else options.body_seconds
-        self.deadline = self.plane.seconds() + seconds
+        if self.tunnel is not None:
+            self.tunnel.keep_alive()
+        else:
+            self.deadline = self.plane.seconds() + self.plane.options.body_seconds
 
     def output_drained(self) -> None:
-        """Stop the clock that ran while output waited."""
+        """Begin to count the silence of a tunnel."""
         if self.tunnel is not None:
-            self.output_progressed()
+            self.tunnel.keep_alive()
 
     def exchange_ended(self, *, ends: bool) -> None:
         """End our output, once all of it is sent."""
