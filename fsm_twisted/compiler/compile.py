@@ -80,9 +80,10 @@ def compile_snapshot(
         note_lost_claims(plan, claims, passing, book)
         note_lost_defaults(plan, defaults, passing, book)
         note_lost_hosts(plan, owners, book)
+    routes = routes_by_host(claims)
     hosts = {
-        **virtual_hosts(routes_by_host(claims), defaults),
-        **{host: passed_host(route) for host, route in passing.items()},
+        **virtual_hosts(routes, defaults),
+        **{host: passed_host(route, routes.get(host, ())) for host, route in passing.items()},
     }
     default = defaults[OVERALL].wanted if OVERALL in defaults else None
     tls = settle_tls(ingresses, inventory, now, book)

@@ -116,16 +116,15 @@ class HostDesk:
         return {host for host in hosts if before.get(host) is not self.passthrough.get(host)}
 
     def _settle_host(self, host: str, draft: Draft[str, VirtualHost]) -> None:
-        route = self.passthrough.get(host)
-        if route is not None:
-            draft.put(host, passed_host(route))
-            return
         held = sorted(self._held.get(host, ()), key=by_host_and_path)
         default = default_of(host, self.defaults)
         if not held:
             self._held.pop(host, None)
-        if held or default is not None:
-            routes = tuple(self.claims[key].wanted.route for key in held)
+        routes = tuple(self.claims[key].wanted.route for key in held)
+        route = self.passthrough.get(host)
+        if route is not None:
+            draft.put(host, passed_host(route, routes))
+        elif held or default is not None:
             draft.put(host, VirtualHost(host, routes, default))
         else:
             draft.drop(host)

@@ -9,6 +9,7 @@ import attrs
 
 from fsm_twisted.compiler.claims import OVERALL, Bid
 from fsm_twisted.compiler.classes import Age
+from fsm_twisted.compiler.host_claims import is_challenge
 from fsm_twisted.compiler.routes import Claim, ClaimKey, IngressPlan
 from fsm_twisted.compiler.tls import CertificateTime, TLSEntry
 from fsm_twisted.objects.model import Ingress
@@ -89,7 +90,7 @@ def served_upstreams(
     routes = [
         each.route
         for each in plan.claims
-        if claims[each.key].ref == plan.ref and each.route.host not in passing
+        if claims[each.key].ref == plan.ref and _is_served(each.route, passing)
     ]
     places = (OVERALL, *(host for host in plan.hosts if host not in passing))
     if plan.default is not None and any(
@@ -99,3 +100,8 @@ def served_upstreams(
     routes += [each for each in plan.passes if passing.get(each.host) == each]
     named = {route.upstream for route in routes}
     return {each.id: each for each in plan.upstreams if each.id in named}
+
+
+def _is_served(route: Route, passing: Mapping[str, Route]) -> bool:
+    owner = passing.get(route.host)
+    return owner is None or is_challenge(route, owner)

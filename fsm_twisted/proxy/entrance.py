@@ -136,8 +136,7 @@ class Entrance:
 
     def _has_named(self, sock: socket.socket, peer: Peer, name: bytes) -> None:
         """Pass a connection through, or open it, as its server name says."""
-        ways = self._plane.runtime.active.passthrough
-        route = None if ways is None else ways.lookup(name)
+        route = self._plane.runtime.active.way_of(name)
         if route is None:
             self._shake_hands(sock, peer)
             return

@@ -224,6 +224,22 @@ class Active:
         self.hosts[wire] = found = (host, self.is_looked_at(host))
         return found
 
+    def way_of(self, server_name: bytes) -> Route | None:
+        """
+        Return where the TLS of a connection goes unopened, None where it is opened.
+
+        A host with rules or a certificate of its own is opened, whatever a wildcard says.
+        """
+        ways = self.passthrough
+        if ways is None:
+            return None
+        host = server_name.lower().removesuffix(b".")
+        route = ways.find(host)
+        if route is None or ways.has_own(host):
+            return route
+        is_opened = host in self.router.exact or self.tls_hosts.has_own(host)
+        return None if is_opened else route
+
     def is_looked_at(self, host: bytes) -> bool:
         """Tell whether plain HTTP on *host* may be unwelcome, or HTTPS there be due a field."""
         plain_hosts = self.plain_hosts

@@ -61,6 +61,10 @@ class ServerNames(Generic[T]):
                 found = self._wildcard.get(host[dot + 1 :])
         return found
 
+    def has_own(self, host: bytes) -> bool:
+        """Tell whether *host*, written as for `find`, has an entry that is no wildcard's."""
+        return host in self._exact
+
     def covers(self, host: bytes) -> bool:
         """Tell whether there is an entry for *host*, written as for `find`."""
         return self.find(host) is not None

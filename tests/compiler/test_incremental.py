@@ -110,19 +110,20 @@ def test_so_it_is_with_objects_that_hold_any_text(changes: list[Step]) -> None:
 @st.composite
 def rivals(draw: st.DrawFn) -> KubernetesObject:
     """Ingresses of ours that want the same, and the certificates that they name."""
-    secrets = st.sampled_from(["tls", "other"])
+    secrets, namespaces = st.sampled_from(["tls", "other"]), st.sampled_from(["default", "x"])
     if draw(st.integers(0, 3)) == 0:
         data = draw(st.sampled_from(PAIRS)).data
         return Secret(Metadata(draw(secrets), "default"), "kubernetes.io/tls", data)
     backend = ServiceBackend("web", 80)
-    path = st.builds(IngressPath, st.just("/"), st.sampled_from(PathType), st.just(backend))
+    paths = st.sampled_from(["/", "/.well-known/acme-challenge/x"])
+    path = st.builds(IngressPath, paths, st.sampled_from(PathType), st.just(backend))
     hosts = st.sampled_from(["a.test", ""])
     rule = st.builds(IngressRule, hosts, st.lists(path, max_size=1).map(tuple))
     tls = st.builds(IngressTLS, st.just(("a.test",)), secrets)
     created = draw(st.sampled_from(["2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"]))
     annotations = draw(st.sampled_from([{}, {f"{PREFIX}ssl-passthrough": "true"}]))
     return Ingress(
-        Metadata(draw(st.sampled_from("abc")), "default", created, annotations),
+        Metadata(draw(st.sampled_from("abc")), draw(namespaces), created, annotations),
         "pipy",
         draw(st.none() | st.just(backend)),
         draw(st.lists(rule, max_size=2).map(tuple)),

@@ -22,7 +22,8 @@ from fsm_twisted.objects.model import (
 )
 from fsm_twisted.snapshot.identity import IngressId
 from fsm_twisted.snapshot.model import Match, Route
-from tests.strategies.objects import ingress_values, names, wild_objects, worlds
+from fsm_twisted.snapshot.reasons import REPLIES
+from tests.strategies.objects import PREFIX, ingress_values, names, wild_objects, worlds
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -70,6 +71,59 @@ def test_an_unrelated_ingress_changes_nothing_else(objects: list[KubernetesObjec
     kept = tuple(each for each in after.findings if each.object.name != "stranger")
     assert kept == before.findings
     assert added is None or added.routes[0].ingress == IngressId("elsewhere", "stranger")
+
+
+@st.composite
+def passing_worlds(draw: st.DrawFn) -> list[KubernetesObject]:
+    """Draw objects of which many Ingresses have TLS passed through."""
+    return [
+        attrs.evolve(
+            each,
+            metadata=attrs.evolve(each.metadata, annotations={f"{PREFIX}ssl-passthrough": "on"}),
+        )
+        if isinstance(each, Ingress) and draw(st.booleans())
+        else each
+        for each in draw(worlds())
+    ]
+
+
+@given(passing_worlds())
+def test_a_host_whose_tls_goes_through_serves_nobody_but_answers_challenges(
+    objects: list[KubernetesObject],
+) -> None:
+    snapshot = compiled(objects).snapshot
+
+    assert snapshot.passthrough.keys() <= snapshot.tls_hosts
+    for host, way in snapshot.passthrough.items():
+        assert (way.host, way.ingress) == (host, snapshot.hosts[host].routes[0].ingress)
+        assert snapshot.hosts[host].default is None
+        refusal, *others = snapshot.hosts[host].routes
+        assert refusal.path == "/"
+        assert refusal.refusal is REPLIES["passthrough_only"]
+        for route in others:
+            assert route.path.startswith("/.well-known/acme-challenge")
+            assert route.ingress.namespace == way.ingress.namespace
+        if way.upstream is not None:
+            assert snapshot.upstreams[way.upstream].tls is None
+
+
+@given(passing_worlds())
+def test_where_it_is_off_it_goes_nowhere_and_nothing_is_served_instead(
+    objects: list[KubernetesObject],
+) -> None:
+    snapshot = compile_snapshot(Inventory.of(objects), CompilerOptions(), now=NOW).snapshot
+    asking = {
+        IngressId(each.metadata.namespace, each.metadata.name)
+        for each in objects
+        if isinstance(each, Ingress)
+        and each.metadata.annotations.get(f"{PREFIX}ssl-passthrough") == "on"
+    }
+
+    assert snapshot.passthrough == {}
+    routes = [route for host in snapshot.hosts.values() for route in (*host.routes, host.default)]
+    for route in (*routes, snapshot.default):
+        if route is not None and route.ingress in asking:
+            assert route.refusal is REPLIES["unprotected"]
 
 
 @given(worlds(), ingress_values(names()))

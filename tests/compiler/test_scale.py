@@ -75,7 +75,7 @@ class Cluster:
                 endpoint_slice(number, f"10.0.{number // 250}.{number % 250}"),
             ]
         self.inventory = Inventory.of(objects)
-        self.compiler = Compiler(CompilerOptions())
+        self.compiler = Compiler(CompilerOptions(passes_tls=True))
         self.before = self.compiled()
 
     def compiled(self) -> Compiled:

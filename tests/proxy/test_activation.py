@@ -66,8 +66,7 @@ def seen(state: RunTime) -> dict[object, object]:
     told: dict[object, object] = {}
     for host in HOSTS:
         told[host] = (state.active.tls_hosts.covers(host), state.active.host_of(host or b"a"))
-        ways = state.active.passthrough
-        told["passes", host] = None if ways is None else ways.lookup(host)
+        told["passes", host] = state.active.way_of(host)
         for path in PATHS:
             bound = state.active.router.match(host, path)
             told[host, path] = bound and (

@@ -97,7 +97,21 @@ def hosts() -> st.SearchStrategy[str]:
 
 
 def paths() -> st.SearchStrategy[str]:
-    return st.sampled_from(["/", "/a", "/a/", "/a/b", "/b", "/a//", "/%2e", "/é", "/a?b", "/.."])
+    return st.sampled_from(
+        [
+            "/",
+            "/.well-known/acme-challenge/",
+            "/a",
+            "/a/",
+            "/a/b",
+            "/b",
+            "/a//",
+            "/%2e",
+            "/é",
+            "/a?b",
+            "/..",
+        ]
+    )
 
 
 def annotation_maps(text: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, str]]:

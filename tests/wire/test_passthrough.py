@@ -219,6 +219,19 @@ def test_tls_goes_to_the_service_and_other_hosts_are_opened_on_the_same_port(
     assert plain.wait_request().get(b"X-Forwarded-Proto") == b"https"
 
 
+def test_a_host_of_its_own_is_opened_whatever_a_wildcard_says(ground: Ground) -> None:
+    passing = ground.backend(echo)
+    ground.manifests.service("wild", passing)
+    ground.manifests.ingress("wild", "wild", ("*.wild.test",), PASS)
+    ground.manifests.ingress("own", "wild", ("own.wild.test",), {})
+    ground.passing()  # once this is there, so is what was written before
+    for name, is_opened in (("own.wild.test", True), ("other.wild.test", False)):
+        client = ground.raw()
+        client.send(sent := hello_of(name))
+        assert (client.exactly(60) == sent[:60]) is not is_opened
+    assert len(passing.connections) == 1
+
+
 @pytest.mark.parametrize("name", [None, "unknown.test", "localhost"])
 def test_without_a_name_and_with_another_one_tls_is_opened(
     ground: Ground, name: str | None
