@@ -33,8 +33,8 @@ class Noted(NamedTuple):
     """
     One request as the data plane tells it.
 
-    ``begun`` is on the data plane's own clock. ``upstream_seconds`` is negative when no endpoint
-    has answered. ``head`` is the request's as it was forwarded, with our fields: whatever was
+    ``begun``, ``ended`` and ``sent`` (to an endpoint; 0: it was not) are on the data plane's own
+    clock. ``head`` is the request's as it was forwarded, with our fields: whatever was
     asked for stands there, but for a ``target`` that was rewritten. ``peer`` is made by
     `pack_peer`, ``route`` by `pack_route`, or empty. ``endpoints`` are those tried, as text,
     between commas. ``minor`` is that of HTTP/1.x, 20 for HTTP/2, or `UNOPENED`. ``reason`` is
@@ -42,8 +42,8 @@ class Noted(NamedTuple):
     """
 
     begun: float
-    seconds: float
-    upstream_seconds: float
+    ended: float
+    sent: float
     status: int
     tries: int
     minor: int
@@ -56,6 +56,16 @@ class Noted(NamedTuple):
     route: bytes
     endpoints: bytes
     reason: bytes
+
+    @property
+    def seconds(self) -> float:
+        """How long it has lasted."""
+        return self.ended - self.begun
+
+    @property
+    def upstream_seconds(self) -> float | None:
+        """How long the last endpoint had it; None when it was sent to none."""
+        return self.ended - self.sent if self.sent else None
 
 
 def pack_peer(address: bytes, tls_version: bytes, server_name: bytes) -> bytes:
@@ -233,7 +243,7 @@ def record_of(begun: float, noted: Noted) -> AccessRecord:
     return AccessRecord(
         begun,
         noted.seconds,
-        noted.upstream_seconds if noted.upstream_seconds >= 0 else None,
+        noted.upstream_seconds,
         noted.status,
         noted.tries,
         noted.bytes_in,

@@ -59,10 +59,12 @@ def _quick_json_lines(batch: bytes) -> list[str]:
 
 def quick_json_line(begun: float, noted: Noted) -> str:
     """Write what `json_line` writes of the record of *noted*."""
-    _, seconds, upstream, status, tries, _, bytes_in, bytes_out, _, *strings = noted
+    started, ended, sent, status, tries, _, bytes_in, bytes_out, _, *strings = noted
     _, _, peer, route, endpoints, reason = strings
     request_id, client, method, host, path, agent, referer = texts_of(noted)
-    if upstream >= 0:
+    seconds = ended - started
+    if sent:
+        upstream = ended - sent
         shown, overhead = f"{upstream:.6f}", max(seconds - upstream, 0.0)
     else:
         shown, overhead = "null", seconds

@@ -67,7 +67,7 @@ class Account:
         """How often an endpoint has been tried, and which ones, as text."""
         if self._attempts is not None:
             return self._attempts.tries, self._attempts.text
-        return (0, b"") if self._endpoint is None else (1, self._endpoint.text)
+        return (0, b"") if self._endpoint is None else self._endpoint.once
 
     def note_output(self, size: int) -> None:
         """Count *size* bytes of the answer that go to the client."""

@@ -29,9 +29,10 @@ class EndpointState(EndpointLoad):
 
     Shared by all upstreams that reach the same Service port in the same way; ``users`` says how
     many those are. ``is_by_name``: an idle connection is not for everybody, see `idle_for`.
+    ``once``: what the access log says of the tries when it was asked first and has answered.
     """
 
-    __slots__ = ("ejections", "group", "has_failed", "idle", "is_retired", "text", "users")
+    __slots__ = ("ejections", "group", "has_failed", "idle", "is_retired", "once", "text", "users")
 
     is_by_name: bool = False
 
@@ -39,6 +40,7 @@ class EndpointState(EndpointLoad):
         super().__init__(endpoint)
         self.group = group
         self.text = str(endpoint).encode("utf-8", "replace")
+        self.once = (1, self.text)
         self.idle: list[UpstreamConnection] = []
         self.is_retired = False
         self.has_failed = False

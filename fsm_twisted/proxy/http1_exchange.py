@@ -38,16 +38,12 @@ class Http1Exchange(Exchange):
         now = plane.seconds()
         cells.observe(self.method, data[_STATUS_CLASS] - _ZERO, now - self.begun, now - self.sent)
         if plane.access is not None:
-            body = len(data) - data.find(_EMPTY_LINE) - len(_EMPTY_LINE)
-            self.status, self.bytes_out = int(data[_STATUS]), len(answer)
-            self.head_bytes_out = self.bytes_out - body
-            plane.access.passed(self, now)
+            tries = endpoint.once if self._attempts is None else self.tries
+            plane.access.usual(self, tries, data, len(answer), now)
         upstream.release(now)
         self.downstream.usual_ended(now)
         return True
 
 
-_STATUS = slice(9, 12)
-_EMPTY_LINE = b"\r\n\r\n"
 _STATUS_CLASS = len(b"HTTP/1.1 ")  # where its digit stands in an answer
 _ZERO = ord("0")

@@ -7,13 +7,14 @@ On the straight road this is copying a dozen values; heads are read by whoever w
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
 from fsm_twisted.net.stream import Stream
 from fsm_twisted.net.tls_stream import TlsStream
-from fsm_twisted.observe.access import Note, pack_batch, pack_peer
+from fsm_twisted.observe.access import Note, Noted, pack_batch, pack_peer
 
 if TYPE_CHECKING:
     from fsm_twisted.message.heads import RequestHead
@@ -28,7 +29,10 @@ _LONG_HEAD_BYTES: Final = 8 * 1024
 _LONGEST_TEXT: Final = 2 * 1024
 _WANTED: Final = (b"host:", b"user-agent:", b"referer:", b"x-request-id:", b"x-real-ip:")
 _NOBODY_WAITS: Final = 499  # of nginx: the client has closed before its answer
-_NONE: Final = -1.0
+_head_of: Final = itemgetter(Noted._fields.index("head"))
+_STATUS: Final = slice(9, 12)
+_EMPTY_LINE: Final = b"\r\n\r\n"
+_LINE_ENDS: Final = len(_EMPTY_LINE)
 
 
 @attrs.frozen
@@ -142,6 +146,40 @@ class Recorder:
         self._notes: list[Note] = []
         self.dropped = 0
 
+    def usual(
+        self,
+        exchange: Exchange,
+        tries: tuple[int, bytes],
+        data: bytes,
+        bytes_out: int,
+        now: float,
+    ) -> None:
+        """
+        Record an exchange on the straight road, which has ended well.
+
+        It runs between reading and sending, where a line costs three times what it costs in a
+        loop: so it copies, and no more.
+
+        Args:
+            exchange: Its bytes and its route are known.
+            tries: Its own, see `Account.tries`.
+            data: The answer as it came.
+            bytes_out: Its size as it went on; the body is that of *data*.
+            now: On the data plane's clock.
+        """
+        bound, notes, chosen = exchange.bound, self._notes, self._chosen
+        if bound is None or not bound.is_logged or (chosen is not None and not chosen()):
+            return
+        notes.append((
+            exchange.begun, now, exchange.sent, int(data[_STATUS]), tries[0], exchange.minor,
+            exchange.bytes_in, bytes_out, len(data) - data.find(_EMPTY_LINE) - _LINE_ENDS,
+            exchange.head_bytes, b"", exchange.downstream.note, bound.note, tries[1], b"",
+        ))  # fmt: skip
+        if len(notes) >= _BATCH:
+            self.flush()
+        elif not self._will_flush:
+            self._flush_soon()
+
     def passed(self, exchange: Exchange, now: float) -> None:
         """Record an exchange whose answer, of the endpoint, has been passed on, whole."""
         self._end(exchange, now, exchange.status, b"")
@@ -152,19 +190,16 @@ class Recorder:
         self._end(exchange, self._seconds(), status, exchange.cut_reason)
 
     def _end(self, exchange: Exchange, now: float, status: int, reason: bytes) -> None:
-        bound, chosen = exchange.bound, self._chosen
+        bound, asked, chosen = exchange.bound, exchange.head, self._chosen
         if bound is None or not bound.is_logged or (chosen is not None and not chosen()):
             return
-        asked, head = exchange.head, exchange.head_bytes
         target = b"" if asked is None else asked.target.wire
-        if len(head) > _LONG_HEAD_BYTES:
-            head, target = _shortened(head), target[:_LONGEST_TEXT]
-        begun, sent, bytes_out = exchange.begun, exchange.sent, exchange.bytes_out
+        bytes_out = exchange.bytes_out
         tries, endpoints = exchange.tries
         self._keep((
-            begun, now - begun, now - sent if sent else _NONE, status, tries, exchange.minor,
+            exchange.begun, now, exchange.sent, status, tries, exchange.minor,
             exchange.bytes_in, bytes_out, bytes_out - exchange.head_bytes_out,
-            head, target, exchange.downstream.note, bound.note, endpoints, reason,
+            exchange.head_bytes, target, exchange.downstream.note, bound.note, endpoints, reason,
         ))  # fmt: skip
 
     def replied(
@@ -195,7 +230,7 @@ class Recorder:
         if self._chosen is not None and not self._chosen():
             return
         now, route = self._seconds(), b"" if bound is None else bound.note
-        numbers = (now, 0.0, _NONE, reason.status, 0, minor, bytes_in, bytes_out)
+        numbers = (now, now, 0.0, reason.status, 0, minor, bytes_in, bytes_out)
         body = bytes_out - head_bytes
         self._keep((*numbers, body, head, b"", downstream.note, route, b"", code))
 
@@ -204,8 +239,11 @@ class Recorder:
         if len(self._notes) >= _BATCH:
             self.flush()
         elif not self._will_flush:
-            self._will_flush = True
-            self._later(FLUSH_SECONDS, self._flush_now)
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        self._will_flush = True
+        self._later(FLUSH_SECONDS, self._flush_now)
 
     def _flush_now(self) -> None:
         self._will_flush = False
@@ -215,9 +253,19 @@ class Recorder:
         """Hand on what has been collected."""
         notes, self._notes = self._notes, []
         if notes:
+            if max(map(len, map(_head_of, notes))) > _LONG_HEAD_BYTES:
+                notes = [_shortened_note(note) for note in notes]
             batch = pack_batch(self._wall_seconds() - self._seconds(), notes)
             if not self._take(batch):
                 self.dropped += len(notes)
+
+
+def _shortened_note(note: Note) -> Note:
+    """Return *note* with no long text in it."""
+    noted = Noted(*note)
+    if len(noted.head) <= _LONG_HEAD_BYTES:
+        return note
+    return noted._replace(head=_shortened(noted.head), target=noted.target[:_LONGEST_TEXT])
 
 
 def _shortened(head: bytes) -> bytes:

@@ -41,8 +41,8 @@ SIZES = st.integers(0, 1 << 50)
 SECONDS = st.floats(0, 1e6)
 USUAL = Noted(
     begun=5.0,
-    seconds=0.25,
-    upstream_seconds=0.2,
+    ended=5.25,
+    sent=5.05,
     status=200,
     tries=1,
     minor=1,
@@ -74,8 +74,8 @@ def heads(line_end: bytes = b"\r\n") -> st.SearchStrategy[bytes]:
 NOTED = st.builds(
     Noted,
     SECONDS,
-    SECONDS,
-    st.just(-1.0) | SECONDS,
+    st.floats(1e6, 2e6),
+    st.just(0.0) | SECONDS,
     st.integers(100, 599),
     st.integers(0, 9),
     st.integers(0, 1),
@@ -102,7 +102,7 @@ def test_everything_that_was_noted_arrives() -> None:
     assert found == AccessRecord(
         begun=1e9 + 5,
         seconds=0.25,
-        upstream_seconds=0.2,
+        upstream_seconds=5.25 - 5.05,
         status=200,
         tries=1,
         bytes_in=100,
@@ -165,7 +165,7 @@ def test_bytes_of_whatever_kind_are_records_or_refused(data: bytes) -> None:
 
 
 @given(notes=st.lists(NOTED, max_size=4))
-@example([USUAL._replace(upstream_seconds=-1.0), USUAL._replace(reason=b"no_route")])
+@example([USUAL._replace(sent=0.0), USUAL._replace(reason=b"no_route")])
 @example([USUAL._replace(head=b"GET / HTTP/1.1\r\nHOST:a\r\nuser-Agent:\t b \r\n\r\n")])
 def test_the_short_way_to_json_leads_to_the_very_same_lines(notes: list[Noted]) -> None:
     batch = pack_batch(1e9, notes)
@@ -200,7 +200,7 @@ def test_a_json_line_is_one_line_and_reads_back_what_was_sent(noted: Noted) -> N
         assert read[name] == getattr(found, name)
     assert read["upstream"] == found.endpoints
     assert read["bytes_out"] == found.bytes_out
-    assert (read["upstream_seconds"] is None) == (noted.upstream_seconds < 0)
+    assert (read["upstream_seconds"] is None) == (not noted.sent)
 
 
 @given(noted=NOTED)
@@ -221,9 +221,7 @@ def test_the_nginx_format_is_the_line_of_ingress_nginx() -> None:
 
 
 def test_a_reply_of_ours_has_no_upstream_in_the_nginx_format() -> None:
-    noted = USUAL._replace(
-        reason=b"no_route", route=b"", endpoints=b"", upstream_seconds=-1.0, status=404
-    )
+    noted = USUAL._replace(reason=b"no_route", route=b"", endpoints=b"", sent=0.0, status=404)
 
     assert make_format(NGINX)(record(noted)).endswith(" 0.250 [-] [-] - - - - 77\n")
 
