@@ -96,6 +96,7 @@ def connect_tls(
     An end without close_notify is an error, `ssl.SSLEOFError`.
     """
     sock = socket.create_connection(("127.0.0.1", port), 10)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         secured = (context or tls_context()).wrap_socket(
             sock, server_hostname=name, session=session, suppress_ragged_eofs=False

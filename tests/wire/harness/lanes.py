@@ -64,6 +64,7 @@ NAMED: dict[str, dict[str, str]] = {
     "open.test": {"ssl-redirect": "false"},
     "shut.test": {"ssl-redirect": "true"},
     "forced.test": {"force-ssl-redirect": "true"},
+    "h2spec.test": {},
 }
 TLS_HOSTS = ("secure.test", "other.test", "*.wild.test", "open.test", "shut.test")
 
