@@ -179,8 +179,9 @@ class Connection:
         """
         Accept no more streams, in two steps (section 6.8): nothing in flight is lost.
 
-        GOAWAY without a last stream goes out with a PING; when that is answered, or with the
-        second call, the GOAWAY that names the last stream. Close once `is_drained`.
+        The first call says GOAWAY without a last stream, the second, a round trip later, GOAWAY
+        with it. Close once `is_drained`. No PING measures the trip: some clients (Python's h2)
+        take any frame but GOAWAY behind the first GOAWAY for an error.
         """
         self._core.drain()
 
@@ -189,6 +190,11 @@ class Connection:
         self._core.end(code)
 
     # What is
+
+    @property
+    def head_begun(self) -> float:
+        """When the head or trailers that have come in part began; infinity without such."""
+        return self._incoming.head_begun
 
     @property
     def open_streams(self) -> int:

@@ -19,7 +19,7 @@ from fsm_twisted.http2.codes import (
     SMALLEST_FRAME_LIMIT,
     ErrorCode,
 )
-from fsm_twisted.http2.core import DRAIN_PING, Core
+from fsm_twisted.http2.core import Core
 from fsm_twisted.http2.decoder import Decoder
 from fsm_twisted.http2.errors import ConnectionFault, StreamFault, protocol_fault, size_fault
 from fsm_twisted.http2.events import (
@@ -220,13 +220,10 @@ class Control:
         if number:
             raise protocol_fault("PING on a stream")
         check_ping(payload)
-        core = self._core
-        if not flags & ACK:
-            core.answer(write_ping(ACK, payload))
-        elif payload != DRAIN_PING:
+        if flags & ACK:
             self._core.events.append(PingAnswered(payload))
-        elif core.is_draining:
-            core.drain()
+        else:
+            self._core.answer(write_ping(ACK, payload))
 
     def priority(self, _flags: int, number: int, payload: bytes) -> None:
         """

@@ -23,7 +23,6 @@ from fsm_twisted.http2.errors import calm_fault
 from fsm_twisted.http2.events import Event
 from fsm_twisted.http2.frames import (
     write_go_away,
-    write_ping,
     write_reset,
     write_settings,
     write_window_update,
@@ -33,9 +32,6 @@ from fsm_twisted.http2.lines import REQUEST_LINES, RESPONSE_LINES
 from fsm_twisted.http2.patience import Budget
 from fsm_twisted.http2.streams import Numbers, Stream
 from fsm_twisted.http2.table import DEFAULT_TABLE_BYTES
-
-DRAIN_PING: Final = b"fsmdrain"
-"""Payload of the PING that goes with the first GOAWAY of a drain."""
 
 _MANY_STREAMS: Final = 2**31 - 1  # what a peer allows that says nothing (section 6.5.2)
 
@@ -230,7 +226,6 @@ class Core:
             self.out.append(write_go_away(self.numbers.last, ErrorCode.NO_ERROR))
         else:
             self.out.append(write_go_away(LARGEST_STREAM, ErrorCode.NO_ERROR))
-            self.out.append(write_ping(0, DRAIN_PING))
         self.is_draining = True
 
     def end(self, code: ErrorCode) -> None:

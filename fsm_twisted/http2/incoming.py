@@ -37,6 +37,9 @@ from fsm_twisted.http2.frames import FRAME_HEAD, HEAD_BYTES, NUMBER_MASK, block_
 from fsm_twisted.http2.kinds import REQUEST_KINDS, RESPONSE_KINDS
 from fsm_twisted.http2.messages import Messages
 
+_NEVER: Final = float("inf")
+_KIND_AT: Final = 3  # where a frame says its type
+_HEAD_KINDS: Final = (HEADERS, CONTINUATION)
 _BLOCKS: Final = 2  # a block may be so many times the list that is accepted, to be answered 431
 _PADDED_OR_PRIORITY: Final = PADDED | HAS_PRIORITY
 
@@ -59,7 +62,12 @@ class _Gathered:
 
 
 class Incoming:
-    """The receiving half of a connection."""
+    """
+    The receiving half of a connection.
+
+    Attributes:
+        head_begun: See `Connection.head_begun`.
+    """
 
     __slots__ = (
         "_control",
@@ -70,6 +78,7 @@ class Incoming:
         "_messages",
         "_needed",
         "_preface",
+        "head_begun",
     )
 
     def __init__(self, core: Core) -> None:
@@ -83,6 +92,7 @@ class Incoming:
         self._gathered: _Gathered | None = None
         self._held = bytearray()
         self._needed = 0
+        self.head_begun = _NEVER
         self._preface = PREFACE if core.is_server else b""
         self._frames: dict[int, Frame] = {
             DATA: self._messages.data,
@@ -119,9 +129,16 @@ class Incoming:
         else:
             if at < len(data):
                 held += data[at:]
+                if len(held) > _KIND_AT and held[_KIND_AT] in _HEAD_KINDS:
+                    self._note_head()
         events = core.events
         core.events = []
         return events
+
+    def _note_head(self) -> None:
+        """Remember when the head began of which a part has come, unless that is known."""
+        if self.head_begun == _NEVER:
+            self.head_begun = self._core.now
 
     def _pass_preface(self, data: bytes) -> int:
         """Match as much of the client's preface as is here; return where frames begin."""
@@ -177,9 +194,11 @@ class Incoming:
         if flags & _PADDED_OR_PRIORITY:
             payload = block_of_headers(flags, number, payload)
         if flags & END_HEADERS:
+            self.head_begun = _NEVER
             self._messages.block(flags, number, payload)
         else:
             self._gathered = _Gathered(flags, number, payload)
+            self._note_head()
             self._check_gathered(self._gathered)
 
     def _continuation(self, flags: int, number: int, payload: bytes) -> None:
@@ -192,6 +211,7 @@ class Incoming:
         self._check_gathered(gathered)
         if flags & END_HEADERS:
             self._gathered = None
+            self.head_begun = _NEVER
             self._messages.block(gathered.flags, number, bytes(gathered.block))
 
     def _check_gathered(self, gathered: _Gathered) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _NEVER = float("inf")
 GOAWAY_SECONDS: Final = 1.0
-"""How long a client may take to answer the first GOAWAY of a drain before the last one follows."""
+"""How long after the first GOAWAY of a drain the last one follows: a round trip at least."""
 
 
 class Http2Downstream(Lingering):
@@ -45,7 +45,19 @@ class Http2Downstream(Lingering):
         codec: The state of the connection; `touch` after each call that may have output.
     """
 
-    __slots__ = ("_is_touched", "_queued", "_streams", "_waiting", "codec", "note", "peer")
+    __slots__ = (
+        "_drain_end",
+        "_firm_end",
+        "_head_begun",
+        "_is_touched",
+        "_queued",
+        "_rest_end",
+        "_streams",
+        "_waiting",
+        "codec",
+        "note",
+        "peer",
+    )
 
     def __init__(self, plane: DataPlane, peer: Peer) -> None:
         super().__init__(plane)
@@ -55,6 +67,9 @@ class Http2Downstream(Lingering):
         self._streams: dict[int, Http2Stream] = {}
         self._waiting: dict[Http2Output, None] = {}  # for room in the socket, in their order
         self._is_touched = False
+        # Of the deadline: what streams put off, and what they do not (a head in pieces, a drain).
+        self._rest_end = self._firm_end = _NEVER
+        self._head_begun = self._drain_end = _NEVER
         self._queued = 0  # bytes of bodies that the codec has had since the last write
 
     def start(self) -> None:
@@ -64,7 +79,7 @@ class Http2Downstream(Lingering):
         if plane.access is not None:
             self.note = note_of_peer(self.peer, self._stream)
         plane.sweep.add(self)
-        self.deadline = plane.seconds() + plane.options.header_seconds
+        self._rest_until(plane.seconds() + plane.options.header_seconds)
         self.touch()
         self.resumeProducing()
         if plane.is_draining:
@@ -86,8 +101,12 @@ class Http2Downstream(Lingering):
             _ACTIONS[type(event)](self, event)
             if self.is_closed:
                 return
+        codec = self.codec
+        if codec.head_begun != self._head_begun:
+            self._head_begun = codec.head_begun
+            self._set_firm_end()
         self.touch()
-        if self.plane.is_draining and self.codec.is_drained:
+        if self.plane.is_draining and codec.is_drained:
             self._end()
 
     def _take_usual(self, event: events.RequestReceived) -> bool:
@@ -161,7 +180,7 @@ class Http2Downstream(Lingering):
         self._streams[number] = stream = Http2Stream(self, number)
         stream.is_whole = is_whole
         if not self.has_output:
-            self.deadline = _NEVER
+            self._rest_end, self.deadline = _NEVER, self._firm_end
         return stream
 
     def _request_refused(self, event: events.RequestRefused) -> None:
@@ -244,7 +263,7 @@ class Http2Downstream(Lingering):
 
     def output_progressed(self) -> None:
         """Give the client time for the rest."""
-        self.deadline = self.plane.seconds() + self.plane.options.body_seconds
+        self._rest_until(self.plane.seconds() + self.plane.options.body_seconds)
 
     def output_drained(self) -> None:
         """Stop the clock that ran while output waited; let streams go on, each in its turn."""
@@ -259,10 +278,18 @@ class Http2Downstream(Lingering):
     def _rest(self) -> None:
         """Wait for nothing while there are streams, else for the next one."""
         if self._streams:
-            self.deadline = _NEVER
-            return
-        seconds = GOAWAY_SECONDS if self.plane.is_draining else self.plane.options.idle_seconds
-        self.deadline = self.plane.seconds() + seconds
+            self._rest_until(_NEVER)
+        else:
+            self._rest_until(self.plane.seconds() + self.plane.options.idle_seconds)
+
+    def _rest_until(self, end: float) -> None:
+        self._rest_end = end
+        self.deadline = min(end, self._firm_end)
+
+    def _set_firm_end(self) -> None:
+        head_end = self._head_begun + self.plane.options.header_seconds
+        self._firm_end = min(head_end, self._drain_end)
+        self.deadline = min(self._rest_end, self._firm_end)
 
     # The end
 
@@ -277,26 +304,29 @@ class Http2Downstream(Lingering):
             self._end()
 
     def expired(self) -> None:
-        """Give up a client that asks for nothing, or does not read."""
+        """Give up a client that asks for nothing, or does not read; or drain further."""
+        now = self.plane.seconds()
+        if self._drain_end <= now and not self._lingers:
+            self.drain()
+            if now < self.deadline:
+                return
         self.deadline = _NEVER
         if self.has_output or self._lingers:
             self.abort() if self.has_output else self.close()
-        elif self.plane.is_draining:
-            self.drain()
         else:
             self._say_goodbye()
             self._end()
 
     def drain(self) -> None:
-        """Accept no more streams; the connection ends with the last one."""
+        """Accept no more streams, in two steps; the connection ends with the last one."""
         if self._lingers or self.is_closed:
             return
         self.codec.drain()
         self.touch()
+        self._drain_end = self.plane.seconds() + GOAWAY_SECONDS
+        self._set_firm_end()
         if self.codec.is_drained:
             self._end()
-        else:
-            self.deadline = self.plane.seconds() + GOAWAY_SECONDS
 
     def cut(self, code: str) -> None:
         """Abort, for the reason *code*, whatever is under way."""

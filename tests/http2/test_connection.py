@@ -41,6 +41,7 @@ from tests.http2.wire import (
     Server,
     answer,
     block,
+    continuation,
     data,
     frames_of,
     go_away,
@@ -373,13 +374,13 @@ def test_a_reset_of_the_peer_is_reported_once() -> None:
 def test_drain_is_two_steps_and_loses_nothing() -> None:
     server = Server().feed(headers(1))
     server.connection.drain()
-    server.collect()
-    first, question = server.frames
+    server.feed(headers(3))
+    server.connection.drain()
+    server.feed(headers(5))
+
+    first, last, _ = server.frames
     assert first.payload == b"\x7f\xff\xff\xff\0\0\0\0"
-
-    server.feed(headers(3) + ping(question.payload, codes.ACK) + headers(5))
-
-    assert server.frames[2].payload == b"\0\0\0\3\0\0\0\0"
+    assert last.payload == b"\0\0\0\3\0\0\0\0"
     assert server.verdict == ("connection", 0)
     assert server.frames[-1].kind == codes.RST_STREAM
     assert not server.connection.is_drained
@@ -388,7 +389,7 @@ def test_drain_is_two_steps_and_loses_nothing() -> None:
     assert server.connection.is_drained
 
 
-def test_a_second_drain_does_not_wait_for_the_answer() -> None:
+def test_a_drain_has_no_third_step() -> None:
     server = Server()
     server.connection.drain()
     server.connection.drain()
@@ -565,3 +566,26 @@ def test_a_large_head_is_cut_into_continuations() -> None:
 
     assert isinstance(event, RequestReceived)
     assert event.head.fields == fields
+
+
+def test_it_is_known_since_when_a_head_is_in_pieces() -> None:
+    server = Server()
+    connection, head, forever = server.connection, headers(1), float("inf")
+    assert connection.head_begun == forever
+
+    server.feed(head[:5], 1.0).feed(head[5:12], 2.0)
+    assert connection.head_begun == 1.0
+    server.feed(head[12:] + headers(3)[:10], 3.0)
+    assert connection.head_begun == 3.0
+    server.feed(headers(3)[10:], 4.0)
+    assert connection.head_begun == forever
+
+
+def test_a_block_in_pieces_begins_with_its_first() -> None:
+    server = Server().feed(headers(1, GET, END), 1.0)
+    server.feed(continuation(1, b"", 0), 2.0)
+    assert server.connection.head_begun == 1.0
+
+    server.feed(continuation(1, b"") + data(1)[:5], 3.0)
+
+    assert server.connection.head_begun == float("inf")

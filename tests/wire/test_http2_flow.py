@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 from h2.settings import SettingCodes
 
-from tests.wire.harness.backend import OK, Served, once
+from tests.wire.harness.backend import OK, Served, answering, once
 from tests.wire.harness.client import connect, connect_tls
 from tests.wire.harness.http2 import (
+    CONTINUATION,
     DATA,
     GOAWAY,
     PING,
@@ -38,6 +39,7 @@ from tests.wire.harness.program import Program, running, start
 from tests.wire.test_life import WORKERS, Download, wait_refused
 
 MIB = 1024 * 1024
+END_STREAM = 1
 INTERNAL_ERROR = 2
 SIZED = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 
@@ -54,6 +56,13 @@ def clear(whole_world: World, logs: Path) -> Iterator[Program]:
     """The program with HTTP/2 in plain, without it on TLS, and an access log."""
     options = ("--h2c", "on", "--http2", "off", "--access-log", str(logs / "clear-access"))
     with running(whole_world.folder, logs / "clear", *options) as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def hasty_heads(whole_world: World, logs: Path) -> Iterator[Program]:
+    """The program where heads alone have a second."""
+    with running(whole_world.folder, logs / "heads", "--header-timeout", "1") as program:
         yield program
 
 
@@ -226,6 +235,51 @@ def test_a_stream_that_nobody_reads_is_reset_in_time(hasty: Program, world: Worl
     client.close()
 
 
+@pytest.mark.parametrize("waits", ["for nothing", "for an answer"])
+def test_a_head_in_pieces_has_its_time_whatever_else_goes_on(
+    hasty_heads: Program, world: World, waits: str
+) -> None:
+    lane = world.single()
+    lane.backend.serve(answering(OK) if waits == "for nothing" else once(b""))
+    client = raw_h2(hasty_heads.https)
+    client.send(client.headers(1, head_of(lane.host)))
+    if waits == "for nothing":
+        client.until(DATA, 1)
+    begun = time.monotonic()
+    head = client.headers(3, head_of(lane.host, (b"x-long", b"x" * 50)))
+    for piece in (head[:4], head[4:10], head[10:20]):
+        client.send(piece)
+        time.sleep(0.2)
+    assert client.farewell() == 0
+    assert 0.9 < time.monotonic() - begun < 5
+    client.close()
+
+
+def test_a_head_without_its_continuation_has_its_time(hasty_heads: Program, world: World) -> None:
+    lane = world.single()
+    lane.backend.answer(OK)
+    client = raw_h2(hasty_heads.https)
+    client.send(client.headers(1, head_of(lane.host)))
+    client.until(DATA, 1)
+    client.send(client.headers(3, head_of(lane.host), flags=END_STREAM))
+    client.send(frame(CONTINUATION, 0, 3))
+    assert client.farewell() == 0
+    client.close()
+
+
+def test_a_body_in_pieces_is_no_head_in_pieces(hasty_heads: Program, world: World) -> None:
+    lane = world.single()
+    lane.backend.answer(OK)
+    client = raw_h2(hasty_heads.https)
+    client.send(client.headers(1, head_of(lane.host, method=b"POST"), flags=4))
+    body = frame(DATA, END_STREAM, 1, b"x" * 10)
+    for piece in (body[:5], body[5:12], body[12:]):
+        client.send(piece)
+        time.sleep(0.8)
+    client.until(DATA, 1)
+    client.close()
+
+
 # Drain
 
 
@@ -243,11 +297,9 @@ def test_a_drain_finishes_the_streams_that_run(world: World, tmp_path: Path, wor
     program.terminate()
     wait_refused(program.https)
     _, first = client.until(GOAWAY)
-    _, ping = client.until(PING)
     # What was on its way when the first one was sent is served.
-    client.send(client.headers(3, head_of(late.host)), frame(PING, 1, 0, ping))
+    client.send(client.headers(3, head_of(late.host)))
     _, last = client.until(GOAWAY)
-    idle.send(frame(PING, 1, 0, ping))
     assert (first, last) == (b"\x7f\xff\xff\xff" + bytes(4), b"\0\0\0\3" + bytes(4))
     assert idle.farewell() == 0
     idle.close()
@@ -255,6 +307,7 @@ def test_a_drain_finishes_the_streams_that_run(world: World, tmp_path: Path, wor
     assert client.farewell() == 0
     bodies = [(stream, data) for kind, _, stream, data in client.frames if kind == DATA]
     assert sorted(bodies) == [(1, b"hello"), (1, b"world"), (3, b"ok")]
+    assert PING not in {kind for kind, *_ in client.frames}
     client.close()
     assert program.wait() == 0
     program.check_log()
