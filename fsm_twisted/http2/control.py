@@ -44,6 +44,9 @@ from fsm_twisted.http2.patience import Budget
 from fsm_twisted.http2.table import DEFAULT_TABLE_BYTES
 
 _BOOLEAN: Final = 1
+_TINY_INCREMENT: Final = 256
+# A connection's window that opens by less may wake all streams that wait for it, and serve one.
+_COST_OF_TINY: Final = 16
 
 
 class Control:
@@ -135,7 +138,7 @@ class Control:
             if stream.send_window > LARGEST_WINDOW:
                 raise _window_fault("SETTINGS_INITIAL_WINDOW_SIZE makes a window overflow")
         if change > 0:
-            self._tell_opened()
+            self.budget.spend(core.now, self._tell_opened())
 
     # WINDOW_UPDATE
 
@@ -158,6 +161,8 @@ class Control:
         if core.send_window > LARGEST_WINDOW:
             raise _window_fault("the window of the connection overflows")
         if core.blocked:
+            if increment < _TINY_INCREMENT:
+                core.updates.spend(core.now, _COST_OF_TINY)
             self._tell_opened()
 
     def _widen_stream(self, number: int, increment: int) -> None:
@@ -175,15 +180,16 @@ class Control:
             del core.blocked[number]
             self._core.events.append(WindowOpened(number))
 
-    def _tell_opened(self) -> None:
-        """Report the blocked streams that may go on, the longest blocked first."""
+    def _tell_opened(self) -> int:
+        """Report the blocked streams that may go on, the longest blocked first; count them."""
         core = self._core
         if core.send_window <= 0:
-            return
-        for number in tuple(core.blocked):
-            if core.streams[number].send_window > 0:
-                del core.blocked[number]
-                self._core.events.append(WindowOpened(number))
+            return 0
+        opened = [number for number in core.blocked if core.streams[number].send_window > 0]
+        for number in opened:
+            del core.blocked[number]
+            core.events.append(WindowOpened(number))
+        return len(opened)
 
     # The others
 

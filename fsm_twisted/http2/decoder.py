@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 
 from fsm_twisted.http2 import huffman
-from fsm_twisted.http2.kinds import MALFORMED, KindsOfNames, is_value
+from fsm_twisted.http2.kinds import COOKIE, MALFORMED, KindsOfNames, is_value
 from fsm_twisted.http2.table import DEFAULT_TABLE_BYTES, ENTRY_BYTES, FIRST_DYNAMIC
 from fsm_twisted.message.fields import Field
 
@@ -143,9 +143,16 @@ class Decoder:
             fields += ordinary
             if mixed:
                 is_mixed = True
-        if room < 0 or len(fields) + len(marked) > self._fields:
+        if room < 0 or (
+            len(fields) + len(marked) > self._fields and self._are_too_many(fields, marked)
+        ):
             return None
         return FieldList(fields, marked, is_mixed)
+
+    def _are_too_many(self, fields: list[Field], marked: list[tuple[int, Field]]) -> bool:
+        """Count as HTTP/1 would: a browser cuts one Cookie into as many crumbs as it has."""
+        crumbs = sum(kind == COOKIE for kind, _ in marked)
+        return len(fields) + len(marked) - max(crumbs - 1, 0) > self._fields
 
     def _run(self, run: bytes) -> Run:
         """Look up a run of references, and remember it if it is short."""

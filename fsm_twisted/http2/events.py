@@ -22,8 +22,9 @@ class RequestReceived:
 
     Attributes:
         stream: Its number.
-        head: As from HTTP/1.1, minor version 1. Framing is NoBody when the stream ends here,
-            Sized by Content-Length (which is enforced), else Chunked: of unknown length. An
+        head: As from HTTP/1.1, minor version 1. Framing is NoBody when the stream ends here (for
+            POST, PUT and PATCH Sized: 0), Sized by Content-Length (which is enforced), else
+            Chunked: of unknown length. An
             extended CONNECT for WebSocket (RFC 8441) is a GET with ``upgrade`` ``websocket``:
             answer with status 200, not 101; Sec-WebSocket-Key is for the caller to make.
         end: No body and no trailers follow.

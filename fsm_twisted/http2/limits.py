@@ -32,15 +32,18 @@ class Limits:
         target_bytes: Longest path and query of a request.
         head_bytes: Size of a field list, counted as in RFC 9113 section 6.5.2 (names, values
             and 32 a field); also most bytes of its compressed form.
-        fields: Most fields of a head or of trailers; crumbs of Cookie count as one each.
+        fields: Most fields of a head or of trailers; all crumbs of Cookie count as one.
         continuations: Most CONTINUATION frames after one HEADERS.
         table_bytes: Dynamic table of the peer's encoder, which we keep.
         encoder_table_bytes: Most that our own encoder uses of the table that the peer offers.
         interim: Most 1xx heads before a response.
         queued_frames: Answers (PING, SETTINGS, RST_STREAM) that may wait for `take_output`.
         resets: Budget of streams that end by RST_STREAM, the peer's or ours for its errors.
-        control: Budget of PING, SETTINGS, PRIORITY, empty DATA and unknown frames.
-        updates: Budget of WINDOW_UPDATE; each DATA frame that we send adds two.
+        control: Budget of PING, SETTINGS and the streams that these wake, PRIORITY, empty DATA
+            and unknown frames.
+        updates: Budget of WINDOW_UPDATE; each DATA frame that we send adds two, unless a window
+            has made it tiny. One that opens the connection's window by next to nothing while
+            streams wait for it costs more.
         extended_connect: Offer RFC 8441 (servers), which is how WebSocket comes over HTTP/2.
     """
 

@@ -180,9 +180,18 @@ class Messages:
             self._control.budget.spend(core.now)
         elif not stream.is_refused:
             stream.unconsumed += len(payload)
-            core.events.append(DataReceived(number, payload, end))
+            self._report(DataReceived(number, payload, end))
         if end:
             core.finish_remote(stream)
+
+    def _report(self, piece: DataReceived) -> None:
+        """Report *piece*, as one with what has just come before it: many tiny frames are one."""
+        events = self._core.events
+        last = events[-1] if events else None
+        if isinstance(last, DataReceived) and last.stream == piece.stream:
+            events[-1] = DataReceived(piece.stream, last.data + piece.data, piece.end)
+        else:
+            events.append(piece)
 
     def _check_data(self, stream: Stream, size: int, payload: bytes, end: int) -> None:
         if not stream.remote_open:

@@ -21,6 +21,7 @@ from fsm_twisted.message.heads import RequestHead, ResponseHead
 _OK: Final = 200
 _LARGEST_PIECE: Final = 65536
 _UPDATES_A_FRAME: Final = 2  # one for the stream, one for the connection
+_TINY_PIECE: Final = 256  # what a window has cut to less pays for no updates (CVE-2019-9511)
 
 
 class Outgoing:
@@ -109,6 +110,8 @@ class Outgoing:
             raise ValueError("data before the head")
         taken = min(size, stream.send_window, core.send_window)
         if taken < size:
+            if 0 < taken < _TINY_PIECE:
+                core.updates.add(-_UPDATES_A_FRAME)
             core.blocked[number] = None
             if taken <= 0:
                 return 0

@@ -24,20 +24,20 @@ class Budget:
         self._at = now
         self._name = name
 
-    def spend(self, now: float) -> None:
+    def spend(self, now: float, count: int = 1) -> None:
         """
-        Count one.
+        Take *count* at *now*.
 
         Raises:
             ConnectionFault: ENHANCE_YOUR_CALM, when nothing is left.
         """
         patience = self._patience
         grown = self._left + max(0.0, now - self._at) * patience.a_second
-        self._left = min(grown, patience.burst) - 1
+        self._left = min(grown, patience.burst) - count
         self._at = now
         if self._left < 0:
             raise calm_fault(f"too many {self._name}")
 
     def add(self, count: float) -> None:
-        """Allow *count* more, up to the whole."""
-        self._left = min(self._left + count, self._patience.burst)
+        """Allow *count* more; what is over the whole is lost with the next `spend`."""
+        self._left += count

@@ -43,6 +43,8 @@ _METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _USUAL_METHODS: Final = frozenset(
     {b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"}
 )
+# What says of these that there is no body: without it, HTTP/1 servers may ask for a length (411).
+_WITH_BODY: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 _SCHEMES: Final = (b"https", b"http")
 # What makes neither a query nor a dot segment: 0x21-0x7e without "#", "%", "." and "?".
 _USUAL_BYTES: Final = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"#%.?")
@@ -121,7 +123,9 @@ def _request_head(listed: FieldList, marked: Marked, limits: Limits, *, end: boo
         marked[SCHEME] = _scheme(marked[SCHEME])
     if method not in _USUAL_METHODS:
         _check_method(method)
-    framing: Framing = NO_BODY if end else CHUNKED
+    framing: Framing = CHUNKED
+    if end:
+        framing = Sized(0) if method in _WITH_BODY else NO_BODY
     claims: Fields = ()
     expects = False
     if listed.marked[-1][0] > ORDINARY:

@@ -48,6 +48,7 @@ class Http2Stream(Http2Output):
     is_whole = False
     _is_paused = False
     _uncredited = 0
+    _early: bytearray | None = None
 
     @property
     def note(self) -> bytes:
@@ -79,7 +80,23 @@ class Http2Stream(Http2Output):
                 tunnel.data(self, data)
             if ended:
                 tunnel.input_ended(self)
+        elif exchange is not None:
+            self._keep_early(data)
+            return
         self._credit()
+
+    def _keep_early(self, data: bytes) -> None:
+        """Keep what is for a tunnel until it stands; the window bounds it, for it stays shut."""
+        if self._early is None:
+            self._early = bytearray()
+        self._early += data
+
+    def _pass_early(self, tunnel: Tunnel) -> None:
+        early, self._early = self._early, None
+        if early:
+            tunnel.data(self, bytes(early))
+        if self.is_whole:
+            tunnel.input_ended(self)
 
     def trailers_received(self, fields: Fields) -> None:
         """Hand on the end of a body."""
@@ -216,6 +233,7 @@ class Http2Stream(Http2Output):
         self.expire_after(self.plane.options.tunnel_seconds)
         if data:
             self.write(data)
+        self._pass_early(tunnel)
         self._is_paused = True
         self.resumeProducing()
 

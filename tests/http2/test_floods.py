@@ -6,6 +6,7 @@ import pytest
 
 from fsm_twisted.http2 import codes
 from fsm_twisted.http2.codes import ErrorCode
+from fsm_twisted.http2.events import DataReceived, WindowOpened
 from fsm_twisted.http2.limits import Limits, Patience
 from tests.http2.wire import (
     END,
@@ -67,6 +68,62 @@ FLOODS = {
     "continuations": headers(1, GET, END) + continuation(1, b"", 0) * 50,
     "a block without end": headers(1, GET, END) + continuation(1, bytes(16384), 0) * 6,
 }
+
+def waiting(*, window: int = 0) -> Server:
+    """Make a server with eight answers that windows do not let through, of streams or of all."""
+    server = Server(TIGHT).feed(settings((4, window)))
+    server.feed(b"".join(headers(2 * n + 1) for n in range(8)))
+    for number in range(1, 17, 2):
+        server.respond(number, b"x" * 10_000)
+    return server
+
+
+def dance(server: Server, stimulus: bytes, count: int) -> None:
+    """Widen windows by next to nothing, again and again; what is let go is sent."""
+    for _ in range(count):
+        seen = len(server.events)
+        server.feed(stimulus)
+        for event in server.events[seen:]:
+            if isinstance(event, WindowOpened):
+                server.connection.send_data(event.stream, b"x" * 10_000, end=True)
+        server.collect()
+
+
+DANCES = {
+    "a stream's window by a byte (CVE-2019-9511)": (0, window_update(1, 1)),
+    "the connection's window by a byte": (10**6, window_update(0, 1)),
+    "the setting to and fro": (0, settings((4, 1)) + settings((4, 0))),
+}
+
+
+@pytest.mark.parametrize("name", DANCES)
+def test_windows_that_open_by_next_to_nothing_are_a_flood(name: str) -> None:
+    window, stimulus = DANCES[name]
+    server = waiting(window=window)
+
+    dance(server, stimulus, 40)
+
+    assert server.verdict == CALM
+
+
+def test_small_windows_that_are_read_are_no_flood() -> None:
+    server = waiting()
+    dance(server, window_update(1, 300), 30)
+
+    assert server.verdict == ("fine", 0)
+
+
+def test_many_tiny_frames_of_a_body_are_one_piece() -> None:
+    server = Server().feed(OPEN + headers(3, POST, WHOLE))
+    server.events.clear()
+    server.feed(data(1, b"x") * 500 + data(3, b"y") + data(1, b"x") * 500 + data(1, b"", END))
+
+    assert server.events == [
+        DataReceived(1, b"x" * 500, end=False),
+        DataReceived(3, b"y", end=False),
+        DataReceived(1, b"x" * 500, end=True),
+    ]
+
 
 ALWAYS = ("continuations", "a block without end")
 

@@ -50,7 +50,7 @@ def test_crumbs_of_cookie_are_joined() -> None:
 @pytest.mark.parametrize(
     ("fields", "flags", "framing"),
     [
-        ((), END | WHOLE, NO_BODY),
+        ((), END | WHOLE, Sized(0)),
         ((), WHOLE, CHUNKED),
         (((b"content-length", b"5"),), WHOLE, Sized(5)),
         (((b"content-length", b"0"),), END | WHOLE, Sized(0)),
@@ -60,6 +60,19 @@ def test_framing_is_by_the_end_or_by_content_length(
     fields: Fields, flags: int, framing: object
 ) -> None:
     assert received((*POST, *fields), flags).head.framing == framing
+
+
+def test_a_request_without_a_body_that_never_has_one_says_nothing_of_it() -> None:
+    assert received(GET).head.framing is NO_BODY
+
+
+def test_crumbs_of_cookie_count_as_one_field() -> None:
+    crumbs = tuple((b"cookie", b"a%d=b" % n) for n in range(300))
+    others = tuple((b"x-%d" % n, b"v") for n in range(123))
+
+    assert dict(received((*GET, *others, *crumbs)).head.fields)[b"cookie"].count(b"=") == 300
+    server = Server().feed(headers(1, (*GET, *others, (b"x-a", b"b"), *crumbs)))
+    assert isinstance(server.events[0], RequestRefused)
 
 
 def test_expect_is_kept_when_a_body_comes() -> None:
