@@ -102,7 +102,8 @@ def _merge(fields: list[tuple[int, Field]], marked: Marked) -> None:
     if min(several) < ORDINARY or LENGTH in several:
         raise malformed("a pseudo-header field or Content-Length is repeated")
     if COOKIE in several:
-        marked[COOKIE] = b"; ".join(field[1] for kind, field in fields if kind == COOKIE)
+        crumbs = [field[1] for kind, field in fields if kind == COOKIE and field[1]]
+        marked[COOKIE] = b"; ".join(crumbs)
     if HOST in several:
         raise _Refusal("bad_host", "Host is repeated")
     if EXPECT in several:
@@ -123,7 +124,7 @@ def _request_head(listed: FieldList, marked: Marked, limits: Limits, *, end: boo
         marked[SCHEME] = _scheme(marked[SCHEME])
     if method not in _USUAL_METHODS:
         _check_method(method)
-    framing: Framing = CHUNKED
+    framing: Framing = NO_BODY if upgrade else CHUNKED
     if end:
         framing = Sized(0) if method in _WITH_BODY else NO_BODY
     claims: Fields = ()
@@ -140,7 +141,7 @@ def _request_head(listed: FieldList, marked: Marked, limits: Limits, *, end: boo
         1,
         tuple(listed.fields),
         claims,
-        NO_BODY if upgrade else framing,
+        framing,
         True,  # noqa: FBT003 - persistent: streams come and go
         expects,
         upgrade,

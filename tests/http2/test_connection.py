@@ -46,7 +46,6 @@ from tests.http2.wire import (
     frames_of,
     go_away,
     headers,
-    ping,
     reset,
     settings,
     window_update,

@@ -69,6 +69,7 @@ FLOODS = {
     "a block without end": headers(1, GET, END) + continuation(1, bytes(16384), 0) * 6,
 }
 
+
 def waiting(*, window: int = 0) -> Server:
     """Make a server with eight answers that windows do not let through, of streams or of all."""
     server = Server(TIGHT).feed(settings((4, window)))

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fsm_twisted.http1.errors import RequestError
-from fsm_twisted.http1.grammar import parse_request_head
+from fsm_twisted.http1.body import body_reader
 from fsm_twisted.http1.syntax import DEFAULT_LIMITS
-from fsm_twisted.http1.writer import write_request_head
-from fsm_twisted.http2.events import RequestReceived, RequestRefused
+from fsm_twisted.http1.writer import write_chunk, write_last_chunk
+from fsm_twisted.http2.events import (
+    DataReceived,
+    RequestReceived,
+    RequestRefused,
+    TrailersReceived,
+)
 from fsm_twisted.http2.limits import Limits
 from fsm_twisted.message.fields import Fields
-from fsm_twisted.message.framing import CHUNKED, NO_BODY, Sized
+from fsm_twisted.message.framing import CHUNKED, NO_BODY, Chunked, Sized
+from tests.http2.streams import check_request
 from tests.http2.wire import END, GET, POST, WHOLE, Server, data, headers
 
 
@@ -206,43 +211,93 @@ def test_the_body_of_a_refused_request_is_dropped_and_cut_off() -> None:
 
 
 pieces = st.sampled_from(
-    [b"/", b"a", b"%2e", b".", b"?", b" ", b"\r\n", b"#", b"*", b"\x00", b"HTTP/1.1", b"\xff"]
+    (
+        *(
+            b"/",
+            b"a",
+            b"%2e",
+            b".",
+            b"?",
+            b" ",
+            b"\r\n",
+            b"#",
+            b"*",
+            b"\x00",
+            b"HTTP/1.1",
+            b"\xff",
+        ),
+        *(b":", b"\n", b"\t", b";", b"0", b"\r\n\r\nGET /evil HTTP/1.1\r\nHost: a\r\n\r\n"),
+    )
 )
 texts = st.lists(pieces, max_size=6).map(b"".join)
-awkward = st.tuples(
-    st.sampled_from(
-        [b"x-a", b"host", b"cookie", b"content-length", b"expect", b"x_real_ip", b"te"]
-    ),
-    texts | st.sampled_from([b"0", b"5", b"a", b"100-continue", b"trailers"]),
+names = st.sampled_from(
+    b"x-a host cookie content-length expect x_real_ip te trailer transfer-encoding connection "
+    b"transfer_encoding upgrade :path :evil sec-websocket-key x-forwarded-for forwarded".split()
+)
+values = texts | st.sampled_from([b"0", b"5", b"a", b"100-continue", b"trailers", b"chunked"])
+awkward = st.lists(st.tuples(names | texts, values), max_size=4).map(tuple)
+EXPECTS: Fields = ((b"expect", b"100-continue"),)
+Asked = tuple[bytes, bytes, bytes, bytes, Fields, Fields]
+protocols = st.sampled_from([(), ((b":protocol", b"websocket"),)])
+sound = st.tuples(
+    st.sampled_from([b"GET", b"POST", b"CONNECT"]),
+    st.just(b"https"),
+    st.sampled_from([b"/", b"/a?b"]),
+    st.sampled_from([b"a", b"a:80", b"[::1]"]),
+    protocols,
+    awkward,
+)
+wild = st.tuples(texts, texts | st.just(b"http"), texts, texts, protocols, awkward)
+asked = sound | wild
+bodies = st.lists(
+    st.sampled_from([b"", b"a", b"hello", b"0\r\n\r\n", b"GET / HTTP/1.1"]), max_size=3
 )
 
 
-@given(
-    st.sampled_from([b"GET", b"POST", b"OPTIONS", b"CONNECT"]) | texts,
-    st.just(b"/") | texts,
-    st.sampled_from([b"a", b"a:80", b"[::1]", b"1.2.3.4"]) | texts,
-    st.lists(awkward, max_size=4),
-    st.sampled_from([WHOLE, END | WHOLE]),
-)
-def test_what_is_received_is_one_request_in_http1_and_the_same(
-    method: bytes, path: bytes, authority: bytes, more: list[tuple[bytes, bytes]], flags: int
+def head_of(asked: Asked) -> Fields:
+    method, scheme, path, authority, protocol, more = asked
+    pseudo = ((b":method", method), (b":scheme", scheme), (b":path", path))
+    return (*pseudo, (b":authority", authority), *protocol, *more)
+
+
+@example((b"GET", b"https", b"/", b"a", (), ((b"cookie", b""), (b"cookie", b""))), END | WHOLE)
+@example((b"CONNECT", b"https", b"/", b"a", WEBSOCKET[-1:], EXPECTS), WHOLE)
+@given(asked, st.sampled_from([WHOLE, END | WHOLE]))
+def test_what_is_received_is_one_request_in_http1_and_the_same(asked: Asked, flags: int) -> None:
+    for event in Server().feed(headers(1, head_of(asked), flags)).events:
+        if isinstance(event, RequestReceived):
+            assert flags & END or not event.end
+            check_request(event.head)
+
+
+@given(asked=asked, body=bodies, trailers=awkward, has_trailers=st.booleans())
+def test_a_message_is_one_message_in_http1_and_the_same(
+    asked: Asked,
+    body: list[bytes],
+    trailers: Fields,
+    *,
+    has_trailers: bool,
 ) -> None:
-    pseudo = ((b":method", method), (b":scheme", b"http"), (b":path", path))
-    fields = (*pseudo, (b":authority", authority), *more)
-    for event in Server().feed(headers(1, fields, flags)).events:
-        if not isinstance(event, RequestReceived):
-            continue
-        head = event.head
-        written = write_request_head(head, b"", target=head.target.wire, host=head.authority.wire)
-        assert written.count(b"\r\n\r\n") == 1
-        try:
-            again = parse_request_head(written, DEFAULT_LIMITS)
-        except RequestError as fault:  # pragma: no cover - would be a finding
-            pytest.fail(str(fault))
-        assert (again.method, again.target, again.authority) == (
-            head.method,
-            head.target,
-            head.authority,
-        )
-        assert (again.fields, again.framing) == (head.fields, head.framing)
-        assert again.expects_continue == head.expects_continue
+    """What goes to an endpoint is one request, however it ends, and nothing behind it."""
+    server = Server().feed(headers(1, head_of(asked), WHOLE))
+    server.feed(b"".join(data(1, piece) for piece in body))
+    server.feed(headers(1, trailers) if has_trailers else data(1, b"", END))
+    if not server.events or not isinstance(server.events[0], RequestReceived):
+        return
+    head = server.events[0].head
+    is_chunked = isinstance(head.framing, Chunked)
+    sent = b""
+    for event in server.events[1:]:
+        if isinstance(event, DataReceived):
+            sent += write_chunk(event.data) if is_chunked else event.data
+        if is_chunked and (isinstance(event, TrailersReceived) or getattr(event, "end", False)):
+            sent += write_last_chunk(getattr(event, "fields", ()))
+    if head.upgrade:
+        return  # what follows is no body
+    reader = body_reader(head.framing, limits=DEFAULT_LIMITS)
+    payload = reader.feed(sent)
+    is_whole = server.verdict == ("fine", 0)
+    assert reader.rest == b""
+    assert reader.done or not is_whole
+    assert payload == b"".join(body)[: len(payload)]
+    assert not is_whole or payload == b"".join(body)
