@@ -374,6 +374,20 @@ def test_a_web_socket_goes_both_ways_until_both_have_ended(
     assert client.ask(b"nobody.test").status == 404
 
 
+def test_what_comes_before_the_tunnel_stands_goes_through_it(
+    client: Http2Client, lane: Lane
+) -> None:
+    def run(served: Served) -> None:
+        agree(served)
+        served.send(served.linger())
+
+    lane.backend.serve(run)
+    number = web_socket(client, lane)
+    client.send(number, b"early, ")
+    client.send(number, b"and over", end=True)
+    assert bytes(client.answer(number).body) == b"firstearly, and over"
+
+
 def test_a_web_socket_that_is_refused_is_an_answer(client: Http2Client, lane: Lane) -> None:
     lane.backend.answer(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
     number = web_socket(client, lane)
