@@ -6,7 +6,7 @@ from fsm_twisted.http1.grammar import parse_request_head
 from fsm_twisted.http1.syntax import DEFAULT_LIMITS
 from fsm_twisted.http1.writer import write_request_head
 from fsm_twisted.http2.connection import Connection, Role
-from fsm_twisted.http2.events import ConnectionEnded, Event, RequestReceived
+from fsm_twisted.http2.events import ConnectionEnded, DataReceived, Event, RequestReceived
 from fsm_twisted.message.authority import parse_authority
 from fsm_twisted.message.framing import NO_BODY
 from fsm_twisted.message.heads import RequestHead
@@ -60,7 +60,23 @@ def _outcome(connection: Connection, stream: bytes, size: int) -> tuple[list[Eve
     ended = [event for event in events if isinstance(event, ConnectionEnded)]
     assert bool(ended) == connection.ended
     assert events[-1:] == ended or not ended
-    return events, connection.take_output(), connection.open_streams
+    return _joined(events), connection.take_output(), connection.open_streams
+
+
+def _joined(events: list[Event]) -> list[Event]:
+    """Make one of pieces of a body that follow each other: how many depends on the cuts."""
+    joined: list[Event] = []
+    for event in events:
+        last = joined[-1] if joined else None
+        if (
+            isinstance(event, DataReceived)
+            and isinstance(last, DataReceived)
+            and event.stream == last.stream
+        ):
+            joined[-1] = DataReceived(event.stream, last.data + event.data, event.end)
+        else:
+            joined.append(event)
+    return joined
 
 
 def check_request(head: RequestHead) -> None:
