@@ -36,6 +36,12 @@ _SMALLEST_RSA_BITS: Final = 2048
 _CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 _LONGEST_CHAIN: Final = 16
 _LARGEST_PEM: Final = 1 << 20
+_NO_NAMES: Final = (
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    ValueError,
+)
 
 
 @attrs.frozen
@@ -172,14 +178,67 @@ def _describe(chain: list[x509.Certificate], key: PrivateKeyTypes) -> ParsedCert
 def _names(leaf: x509.Certificate) -> frozenset[str]:
     try:
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (
-        x509.ExtensionNotFound,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-        ValueError,
-    ):
+    except _NO_NAMES:
         return frozenset()
     return frozenset(name.lower() for name in found.value.get_values_for_type(x509.DNSName))
+
+
+@attrs.frozen
+class LeafText:
+    """
+    What people want to know of a certificate; nothing of its key but the kind.
+
+    ``fingerprint`` is the SHA-256 of the certificate itself (hexadecimal), as browsers and
+    ``openssl x509 -fingerprint`` show it; ``names`` are its subjectAltNames.
+    """
+
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    not_before: datetime
+    not_after: datetime
+    fingerprint: str
+    key: str
+
+
+@lru_cache(maxsize=4096)
+def describe_leaf(chain_pem: bytes) -> LeafText | None:
+    """Describe the first certificate of a chain; None for what holds none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        try:
+            leaf = x509.load_pem_x509_certificates(chain_pem)[0]
+            return LeafText(
+                leaf.subject.rfc4514_string(),
+                leaf.issuer.rfc4514_string(),
+                _all_names(leaf),
+                leaf.not_valid_before_utc,
+                leaf.not_valid_after_utc,
+                leaf.fingerprint(SHA256()).hex(),
+                _kind_of(leaf),
+            )
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
+            return None
+
+
+def _kind_of(leaf: x509.Certificate) -> str:
+    match key := leaf.public_key():
+        case rsa.RSAPublicKey():
+            return f"RSA {key.key_size}"
+        case ec.EllipticCurvePublicKey():
+            return f"EC {key.curve.name}"
+        case _:
+            return type(key).__name__.lstrip("_").removesuffix("PublicKey")
+
+
+def _all_names(leaf: x509.Certificate) -> tuple[str, ...]:
+    addresses: list[str] = []
+    try:
+        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        addresses = [str(each) for each in found.value.get_values_for_type(x509.IPAddress)]
+    except _NO_NAMES:
+        pass
+    return (*sorted(_names(leaf)), *addresses)
 
 
 def self_signed(now: datetime) -> CertificateEntry:

@@ -22,7 +22,8 @@ class Finding:
     One problem of one object.
 
     ``message`` says where and what, ``consequence`` what was done instead, ``remedy`` how a
-    person mends it. None of them ever holds a value of a Secret.
+    person mends it. None of them ever holds a value of a Secret. ``places`` are all the fields
+    at fault, such as ``spec.rules[0].host``; none for the object as a whole.
     """
 
     object: ObjectRef
@@ -30,6 +31,7 @@ class Finding:
     message: str
     consequence: str
     remedy: str
+    places: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -110,6 +112,7 @@ class FindingBook:
             f"{where}{fault.what}{rest}",
             fault.consequence,
             fault.remedy,
+            tuple(filter(None, places)),
         )
 
 

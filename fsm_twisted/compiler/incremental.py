@@ -25,6 +25,7 @@ from fsm_twisted.compiler.ordered import Ordered
 from fsm_twisted.compiler.parts import Part, merged, renewed, served_upstreams
 from fsm_twisted.compiler.reads import Read, Reads, watched
 from fsm_twisted.compiler.routes import plan_ingress
+from fsm_twisted.compiler.standing import Standing
 from fsm_twisted.compiler.tls import next_doubt, note_tls, tls_entries
 from fsm_twisted.compiler.upstreams import BackendResolver, EndpointMemory, Slices
 from fsm_twisted.objects.inventory import Inventory, Key
@@ -93,6 +94,11 @@ class Compiler:
         return Compiled(
             self._snapshot, self._findings.whole(), self._tls.times, self._ours.whole()
         )
+
+    @property
+    def standing(self) -> Standing:
+        """Return who asked for what and who has got it, as of the last `compile`."""
+        return Standing(self._parts, self._hosts.claims, self._hosts.defaults, self._tls.owners)
 
     # Which Ingresses to look at
 

@@ -12,6 +12,7 @@ from fsm_twisted.compiler.compile import Compiled
 from fsm_twisted.compiler.findings import Finding
 from fsm_twisted.compiler.incremental import Compiler
 from fsm_twisted.compiler.options import CompilerOptions
+from fsm_twisted.compiler.standing import Standing
 from fsm_twisted.compiler.tls import CertificateTime
 from fsm_twisted.objects.inventory import Inventory
 from fsm_twisted.objects.model import ObjectRef
@@ -55,6 +56,7 @@ class Controller:
         findings: What is wrong with the contents now.
         certificates: Until when the certificates in use are valid.
         changed_at: When the snapshot was compiled; None before the first one.
+        outcome: What the last compilation came to; None before the first one.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Controller:
         self.findings: tuple[Finding, ...] = ()
         self.certificates: tuple[CertificateTime, ...] = ()
         self.changed_at: datetime | None = None
+        self.outcome: Outcome | None = None
         self._observers: list[Observer] = []
         self._told: tuple[tuple[SourceProblem, ...], tuple[Finding, ...]] = ((), ())
 
@@ -90,6 +93,11 @@ class Controller:
             return 0.0
         return max((self._now() - self.changed_at).total_seconds(), 0.0)
 
+    @property
+    def standing(self) -> Standing:
+        """Return who asked for what and who has got it, until the next compilation."""
+        return self._compiler.standing
+
     def recompile(self) -> None:
         """Compile the same contents again: time has passed, certificates may have expired."""
         if self._contents is not None:
@@ -103,7 +111,7 @@ class Controller:
         if compiled.snapshot is not self.snapshot:
             self._serve(compiled.snapshot)
         self._tell(self._all_findings(contents.problems, compiled.findings))
-        outcome = Outcome(contents, compiled, self.findings, self.snapshot)
+        self.outcome = outcome = Outcome(contents, compiled, self.findings, self.snapshot)
         for observer in self._observers:
             try:
                 observer(outcome)
@@ -181,4 +189,5 @@ def finding_of(problem: SourceProblem) -> Finding:
         place + problem.message,
         problem.instead,
         reason.remedy,
+        (problem.path,) if problem.path else (),
     )
