@@ -7,6 +7,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from fsm_twisted.observe.live import Endpoints, WorkerFacts
 from fsm_twisted.observe.report import Number, Report
 from fsm_twisted.snapshot.model import Snapshot
 
@@ -25,6 +26,15 @@ class Serving(Protocol):
 
     def report(self) -> Deferred[Report]:
         """Add up what has been counted; fires soon, and does not fail."""
+
+    def look(self) -> Deferred[Endpoints]:
+        """Ask for what is known of endpoints now; fires soon, and does not fail."""
+
+    def show_requests(self, *, to_people: bool) -> None:
+        """Record requests from now on, or no longer; the access log is no matter of this."""
+
+    def workers(self) -> tuple[WorkerFacts, ...]:
+        """Return the processes that serve."""
 
     def missing(self) -> str:
         """Say what is missing until everybody serves a snapshot; ``""`` when nothing is."""

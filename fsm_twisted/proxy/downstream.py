@@ -65,10 +65,14 @@ class Downstream(Http1Output):
         """Begin to read; the first head has its time limit from now on."""
         self.plane.connections.add(self)
         if self.plane.access is not None:
-            self.note = note_of_peer(self.peer, self._stream)
+            self.describe()
         self.plane.sweep.add(self)
         self.deadline = self.plane.seconds() + self.plane.options.header_seconds
         self.resumeProducing()
+
+    def describe(self) -> None:
+        """Make the note of the client that records of its requests have."""
+        self.note = note_of_peer(self.peer, self._stream)
 
     @property
     def is_idle(self) -> bool:

@@ -114,7 +114,7 @@ class Endpoints:
         """Return the states of the endpoints that *upstream* names, until it releases them."""
         if not upstream.endpoints:
             return []
-        key = _key_of(upstream)
+        key = group_key(upstream)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = self._group_of(upstream)
@@ -124,7 +124,7 @@ class Endpoints:
     def release(self, upstream: Upstream) -> None:
         """Take back what `hold` has given for *upstream*."""
         if upstream.endpoints:
-            key = _key_of(upstream)
+            key = group_key(upstream)
             self._touched.add(key)
             for endpoint in upstream.endpoints:
                 self._groups[key].members[endpoint].users -= 1
@@ -149,6 +149,12 @@ class Endpoints:
         for group in self._groups.values():
             group.health.readmit(now)
 
+    def by_group(self) -> Iterator[tuple[GroupKey, EndpointState]]:
+        """Go through all of them, each with the key of its group."""
+        for key, group in tuple(self._groups.items()):
+            for state in group.members.values():
+                yield key, state
+
     def __iter__(self) -> Iterator[EndpointState]:
         """Go through all of them."""
         for group in self._groups.values():
@@ -160,7 +166,8 @@ class Endpoints:
         return self._past_ejections + sum(each.ejections for each in self)
 
 
-def _key_of(upstream: Upstream) -> GroupKey:
+def group_key(upstream: Upstream) -> GroupKey:
+    """Return the key of the group that the endpoints of *upstream* belong to."""
     service_port, protocol, tls = upstream.id.service_port, upstream.protocol.value, upstream.tls
     if tls is None:
         return (service_port, protocol, "", "")

@@ -77,13 +77,17 @@ class Http2Downstream(Lingering):
         plane = self.plane
         plane.connections.add(self)
         if plane.access is not None:
-            self.note = note_of_peer(self.peer, self._stream)
+            self.describe()
         plane.sweep.add(self)
         self._rest_until(plane.seconds() + plane.options.header_seconds)
         self.touch()
         self.resumeProducing()
         if plane.is_draining:
             self.drain()
+
+    def describe(self) -> None:
+        """Make the note of the client that records of its requests have."""
+        self.note = note_of_peer(self.peer, self._stream)
 
     @property
     def is_idle(self) -> bool:

@@ -46,6 +46,9 @@ class ClientConnection(Protocol):
     def has_output(self) -> bool:
         """Whether bytes wait for the kernel."""
 
+    def describe(self) -> None:
+        """Make the note of the client that records of its requests have."""
+
     def close(self) -> None:
         """Close now."""
 
@@ -177,6 +180,13 @@ class DataPlane:
         if self.hsts_line and is_secure and self.runtime.active.tls_hosts.covers(host):
             return self.hsts_line
         return b""
+
+    def record(self, recorder: Recorder | None) -> None:
+        """Tell *recorder* of requests from now on; None: nobody."""
+        self.access = recorder
+        if recorder is not None:
+            for connection in self.connections:
+                connection.describe()
 
     def count_reply(self, reason: ReplyReason) -> None:
         """Count a reply of our own by its reason."""

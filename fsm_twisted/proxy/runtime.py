@@ -6,7 +6,7 @@ They are keyed by identity and survive every swap; a request keeps what it was b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from fsm_twisted.balancing.affinity import CookieAffinity, StickyCookie
@@ -15,7 +15,7 @@ from fsm_twisted.balancing.selection import Balancer, make_balancer
 from fsm_twisted.message.authority import parse_authority
 from fsm_twisted.observe.access import pack_route
 from fsm_twisted.observe.cells import UpstreamCells
-from fsm_twisted.proxy.endpoints import Endpoints, EndpointState
+from fsm_twisted.proxy.endpoints import Endpoints, EndpointState, GroupKey
 from fsm_twisted.proxy.options import PlainHttp
 from fsm_twisted.proxy.plain_hosts import PlainHosts
 from fsm_twisted.proxy.secure import Groups
@@ -338,6 +338,10 @@ class RunTime:
     def endpoints(self) -> tuple[EndpointState, ...]:
         """Every endpoint of the snapshot being served."""
         return tuple(self._endpoints)
+
+    def endpoints_by_group(self) -> Iterator[tuple[GroupKey, EndpointState]]:
+        """Go through them, each with the key of its group."""
+        return self._endpoints.by_group()
 
     @property
     def ejections(self) -> int:

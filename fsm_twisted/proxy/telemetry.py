@@ -12,11 +12,15 @@ from itertools import islice
 from typing import Final
 
 from fsm_twisted.observe.exposition import series
+from fsm_twisted.observe.live import NOTHING, EndpointFacts, EndpointKey
+from fsm_twisted.observe.live import Endpoints as LiveEndpoints
 from fsm_twisted.observe.report import Number, Report, UpstreamCounts, UpstreamKey
+from fsm_twisted.proxy.endpoints import EndpointState, GroupKey
 from fsm_twisted.proxy.plane import DataPlane
-from fsm_twisted.snapshot.identity import UpstreamId
+from fsm_twisted.snapshot.identity import Endpoint, UpstreamId
 
 UPSTREAMS_PER_PIECE: Final = 100
+ENDPOINTS_PER_PIECE: Final = 500
 
 
 def report_of(plane: DataPlane) -> Report:
@@ -66,6 +70,30 @@ def news_of(plane: DataPlane) -> Iterator[Report]:
     yield Report({}, _counters(plane), _gauges(plane))
 
 
+def facts_of(plane: DataPlane) -> Iterator[LiveEndpoints]:
+    """
+    Look at the endpoints of *plane* in pieces, each well below a millisecond.
+
+    Those without requests, connections and ejections are left out: there are many of them.
+    """
+    states = plane.runtime.endpoints_by_group()
+    while piece := tuple(islice(states, ENDPOINTS_PER_PIECE)):
+        found = {live_key(group, state.endpoint): _facts(state) for group, state in piece}
+        yield {key: facts for key, facts in found.items() if facts != NOTHING}
+
+
+def live_key(group: GroupKey, endpoint: Endpoint) -> EndpointKey:
+    """Return by what facts of *endpoint* are known outside of its process."""
+    port, protocol, fingerprint, name = group
+    own = (port.namespace, port.service, port.port)
+    return (*own, protocol, fingerprint, name, str(endpoint))
+
+
+def _facts(state: EndpointState) -> EndpointFacts:
+    is_ejected = not state.available
+    return EndpointFacts(state.in_flight, state.idle_count, int(is_ejected), state.ejections)
+
+
 def label_of(upstream: UpstreamId) -> UpstreamKey:
     """Return what *upstream* is labelled with in metrics."""
     ingress = upstream.ingress
@@ -80,7 +108,7 @@ def _counters(plane: DataPlane) -> dict[str, Number]:
         counters[series("tls_handshakes_total", result=result)] = number
     for refusal, number in plane.places.refused.items():
         counters[series("connections_refused_total", reason=refusal.name.lower())] = number
-    if plane.access is not None:
+    if plane.access is not None and plane.options.access_share is not None:
         counters[series("access_log_dropped_total", at="worker")] = plane.access.dropped
     counters["connections_accepted_total"] = plane.accepted
     counters["ejections_total"] = plane.runtime.ejections

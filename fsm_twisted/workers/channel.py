@@ -41,6 +41,10 @@ class Kind(IntEnum):
 
     FRONTS = 5
     """Whose own sockets to accept on, besides those of all: numbers of workers in decimal."""
+    SHOW = 6
+    """Show the endpoints: the question's number in decimal."""
+    RECORD = 7
+    """Whether a person looks at requests: ``1`` or ``0``."""
 
     READY = 16
     """The worker runs, and waits for its first snapshot."""
@@ -52,6 +56,8 @@ class Kind(IntEnum):
     """A piece of a report, as `observe` writes it, or the number of the question: its end."""
     RECORDS = 20
     """A batch of the access log, as `observe` writes it."""
+    SHOWN = 21
+    """A piece of the endpoints, as `observe.live` writes it."""
 
 
 class FrameError(Exception):

@@ -21,6 +21,7 @@ from fsm_twisted.snapshot.model import Snapshot
 from fsm_twisted.workers.channel import SNAPSHOT_LIMIT_BYTES, Channel, Kind
 from fsm_twisted.workers.counts import Teller
 from fsm_twisted.workers.log_events import Forwarder
+from fsm_twisted.workers.looks import Shower
 from fsm_twisted.workers.plan import Plan
 from fsm_twisted.workers.road import DataRoad, Front, TlsFronts
 
@@ -46,6 +47,7 @@ class Worker:
         self.channel = Channel(reactor, sock, self._received, self._ended, SNAPSHOT_LIMIT_BYTES)
         road.record(lambda batch: self.channel.offer(Kind.RECORDS, batch))
         self._teller = Teller(reactor, self.channel, road.plane)
+        self._shower = Shower(reactor, self.channel, road.plane)
         forwarder = Forwarder(log_level, lambda data: self.channel.offer(Kind.LOG, data))
         globalLogBeginner.beginLoggingTo([forwarder], discardBuffer=True, redirectStandardIO=False)
 
@@ -64,6 +66,10 @@ class Worker:
                 self._road.accept_for(map(int, payload.split()))
             case Kind.COUNT:
                 self._teller.ask(payload)
+            case Kind.SHOW:
+                self._shower.ask(payload)
+            case Kind.RECORD:
+                self._road.show_requests(to_people=payload == b"1")
             case Kind.CUT:
                 self._road.cut()
                 self.channel.finish()

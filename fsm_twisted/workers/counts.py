@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import reduce
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-import attrs
 from twisted.internet.defer import Deferred
 
 from fsm_twisted.observe.report import Report, ReportError, UpstreamCounts, UpstreamKey
 from fsm_twisted.proxy.plane import DataPlane
 from fsm_twisted.proxy.telemetry import news_of
 from fsm_twisted.workers.channel import Channel, Kind
+from fsm_twisted.workers.questions import Asked, Questions
 
-ANSWER_SECONDS: Final = 2.0
 # What a worker that is killed has counted since it last told is lost.
 TELL_SECONDS: Final = 1.0
 # Telling costs a worker 10 us for each upstream: not more than half a per cent of its time.
@@ -113,26 +112,6 @@ class Teller:
             self._begin()
 
 
-class Asked(Protocol):
-    """A worker's post, as far as it matters here."""
-
-    number: int
-
-    @property
-    def is_held(self) -> bool:
-        """Whether there is a worker."""
-
-    def tell(self, kind: Kind, payload: bytes = b"") -> None:
-        """Send it a message."""
-
-
-@attrs.define(eq=False)
-class _Wait:
-    question: int
-    missing: set[int]
-    answer: Deferred[None]
-
-
 class Counts:
     """
     The master's side.
@@ -145,17 +124,15 @@ class Counts:
     def __init__(self, reactor: Any, exist: Callable[[], Collection[UpstreamKey]]) -> None:
         self._reactor = reactor
         self._exist = exist
-        self._posts: tuple[Asked, ...] = ()
+        self._questions = Questions(reactor, Kind.COUNT)
         self._forgetting: Any = None
-        self._question = 0
         self._upstreams: dict[UpstreamKey, UpstreamCounts] = {}
         self._newest: dict[int, Report] = {}
         self._past = Report()
-        self._waits: list[_Wait] = []
 
     def watch(self, posts: Iterable[Asked]) -> None:
         """Ask these when somebody wants to know; they tell by themselves, too."""
-        self._posts = tuple(posts)
+        self._questions.watch(posts)
         self._forgetting = self._reactor.callLater(FORGET_SECONDS, self._forget_deleted)
 
     def end(self) -> None:
@@ -180,21 +157,9 @@ class Counts:
         return Deferred.fromCoroutine(self._report())
 
     async def _report(self) -> Report:
-        await self._ask()
+        await self._questions.ask()
         upstreams: Mapping[UpstreamKey, UpstreamCounts] = dict(self._upstreams)
         return reduce(Report.plus, self._newest.values(), self._past).with_upstreams(upstreams)
-
-    def _ask(self) -> Deferred[None]:
-        held = [post for post in self._posts if post.is_held]
-        self._question += 1
-        for post in held:
-            post.tell(Kind.COUNT, b"%d" % self._question)
-        wait = _Wait(self._question, {post.number for post in held}, Deferred(self._forget))
-        self._waits.append(wait)
-        limit = self._reactor.callLater(ANSWER_SECONDS, self._end, wait)
-        wait.answer.addBoth(_passing(limit))
-        self._settle()
-        return wait.answer
 
     def received(self, number: int, payload: bytes) -> None:
         """
@@ -213,36 +178,9 @@ class Counts:
             return
         if not payload.isdigit():
             raise ReportError("neither a piece nor an end")
-        for wait in self._waits:
-            if int(payload) >= wait.question:
-                wait.missing.discard(number)
-        self._settle()
+        self._questions.answered(number, int(payload))
 
     def gone(self, number: int) -> None:
         """Keep what worker *number* has told: it tells no more."""
         self._past = self._past.plus(self._newest.pop(number, Report()).of_the_dead())
-        for wait in self._waits:
-            wait.missing.discard(number)
-        self._settle()
-
-    def _settle(self) -> None:
-        for wait in tuple(self._waits):
-            if not wait.missing:
-                self._end(wait)
-
-    def _end(self, wait: _Wait) -> None:
-        if wait in self._waits:
-            self._waits.remove(wait)
-            wait.answer.callback(None)
-
-    def _forget(self, answer: Deferred[None]) -> None:
-        self._waits = [each for each in self._waits if each.answer is not answer]
-
-
-def _passing(limit: Any) -> Any:
-    def passed(result: Any) -> Any:
-        if limit.active():
-            limit.cancel()
-        return result
-
-    return passed
+        self._questions.gone(number)

@@ -7,15 +7,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from fsm_twisted.observe.exposition import series
+from fsm_twisted.observe.live import Endpoints, WorkerFacts
 from fsm_twisted.observe.report import Number, Report, UpstreamKey
 from fsm_twisted.proxy.telemetry import label_of
 from fsm_twisted.snapshot.model import Snapshot
 from fsm_twisted.workers.channel import Kind
 from fsm_twisted.workers.counts import Counts
+from fsm_twisted.workers.looks import Looks
 from fsm_twisted.workers.plan import Plan
 from fsm_twisted.workers.post import Encoder, Patience, Post, Receivers
 from fsm_twisted.workers.road import Front
@@ -75,12 +78,19 @@ class Fleet:
         self._accepting: dict[int, frozenset[int]] = {}
         encoder = Encoder()
         self._counts = Counts(reactor, self._labels)
-        receivers = {Kind.METRICS: self._counts.received, **receivers}
+        self._looks = Looks(reactor)
+        self._is_watched = False
+        receivers = {
+            Kind.METRICS: self._counts.received,
+            Kind.SHOWN: self._looks.received,
+            **receivers,
+        }
         self._posts = tuple(
             Post(reactor, number, encoder, self._acknowledged, self._vacated, receivers)
             for number in range(1, workers + 1)
         )
         self._counts.watch(self._posts)
+        self._looks.watch(self._posts)
 
     def start(self) -> None:
         """Start the nursery and have all workers forked."""
@@ -136,6 +146,25 @@ class Fleet:
             Fires with the sum, within seconds; does not fail.
         """
         return self._counts.report()
+
+    def look(self) -> Deferred[Endpoints]:
+        """
+        Ask all workers what they know of their endpoints, see `Looks.look`.
+
+        Returns:
+            Fires with the sum, within seconds; does not fail.
+        """
+        return self._looks.look()
+
+    def show_requests(self, *, to_people: bool) -> None:
+        """Have all workers tell of requests from now on, or no longer."""
+        self._is_watched = to_people
+        for post in self._posts:
+            post.tell(Kind.RECORD, b"%d" % to_people)
+
+    def workers(self) -> tuple[WorkerFacts, ...]:
+        """Return the processes that serve."""
+        return tuple(map(_facts, self._posts))
 
     @property
     def serving(self) -> int:
@@ -252,6 +281,8 @@ class Fleet:
             return
         ours.setblocking(False)  # noqa: FBT003
         post.take(ours, time.monotonic())
+        if self._is_watched:
+            post.tell(Kind.RECORD, b"1")
         with its:
             self._nursery.fork(post.number, its)
 
@@ -260,6 +291,7 @@ class Fleet:
 
     def _vacated(self, post: Post) -> None:
         self._counts.gone(post.number)
+        self._looks.gone(post.number)
         self._spread.tell(self._generations(), time.monotonic())
         self._accepting.pop(post.number, None)
         if not self._is_ending:
@@ -337,3 +369,11 @@ class Fleet:
         for post in self._held():
             _log.error("worker {number} does not end; it is killed", number=post.number)
             post.kill()
+
+
+def _facts(post: Post) -> WorkerFacts:
+    generation = None if post.serving is None else post.serving.generation
+    age = time.monotonic() - post.began_seconds if post.is_held else 0.0
+    facts = WorkerFacts(post.number, post.pid, generation, age, post.is_late)
+    usage = usage_of(post.pid) if post.pid else None
+    return facts if usage is None else attrs.evolve(facts, **attrs.asdict(usage))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import socket
@@ -21,13 +22,15 @@ from fsm_twisted.net.addresses import ListenAddress
 from fsm_twisted.net.listener import Listener
 from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.net.tls import HTTP1, HTTP2, Certificates
+from fsm_twisted.observe.live import Endpoints, WorkerFacts, added
 from fsm_twisted.observe.report import Number, Report
 from fsm_twisted.proxy.entrance import Entrance
 from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.proxy.plane import DataPlane
 from fsm_twisted.proxy.record import Recorder
-from fsm_twisted.proxy.telemetry import reports_of
+from fsm_twisted.proxy.telemetry import facts_of, reports_of
 from fsm_twisted.snapshot.model import CertificateEntry, Snapshot
+from fsm_twisted.workers.usage import usage_of
 
 _log = Logger()
 
@@ -100,6 +103,8 @@ class DataRoad:
         self._accepts_for = frozenset({0, number})
         self._listeners: dict[Front, Listener] = {}
         self._is_listening = False
+        self._take: Callable[[bytes], bool] | None = None
+        self._begun = time.monotonic()
         self._sweep = Sweep(reactor, time.monotonic)
         self.plane = DataPlane(
             reactor,
@@ -156,16 +161,25 @@ class DataRoad:
 
     def record(self, take: Callable[[bytes], bool]) -> None:
         """
-        Tell the access log of requests, if there is one.
+        Tell of requests: always when there is an access log, else while somebody looks.
 
         Args:
             take: Takes a batch at once, or says that it cannot.
         """
-        share = self._options.access_share
-        if share is not None:
-            chosen = None if share >= 1 else partial(_is_drawn, share)
-            seconds, later = self.plane.seconds, self._reactor.callLater
-            self.plane.access = Recorder(seconds, time.time, take, later, chosen)
+        self._take = take
+        if self._options.access_share is not None:
+            self.plane.record(self._recorder(take, self._options.access_share))
+
+    def show_requests(self, *, to_people: bool) -> None:
+        """Tell of requests from now on, or no longer; an access log is told all the time."""
+        if self._take is None or self._options.access_share is not None:
+            return
+        self._flush()
+        self.plane.record(self._recorder(self._take, 1) if to_people else None)
+
+    def _recorder(self, take: Callable[[bytes], bool], share: float) -> Recorder:
+        chosen = None if share >= 1 else partial(_is_drawn, share)
+        return Recorder(self.plane.seconds, time.time, take, self._reactor.callLater, chosen)
 
     def _flush(self) -> None:
         if self.plane.access is not None:
@@ -186,6 +200,22 @@ class DataRoad:
             await deferLater(self._reactor, 0)
             total = total.plus(piece)
         return total
+
+    def look(self) -> Deferred[Endpoints]:
+        """
+        Look at the endpoints.
+
+        Returns:
+            Fires at once with what there is to say of them; does not fail.
+        """
+        return succeed(added(facts_of(self.plane)))
+
+    def workers(self) -> tuple[WorkerFacts, ...]:
+        """Return the processes that serve: it is this one."""
+        pid, usage = os.getpid(), usage_of(os.getpid())
+        age = time.monotonic() - self._begun
+        facts = WorkerFacts(0, pid, self.plane.runtime.active.snapshot.generation, age)
+        return (facts if usage is None else attrs.evolve(facts, **attrs.asdict(usage)),)
 
     def series(self) -> Mapping[str, Number]:
         """Return what is known of the processes that serve: it is this one."""

@@ -10,7 +10,8 @@ from twisted.internet.task import Clock
 
 from fsm_twisted.observe.report import Report, ReportError, UpstreamCounts
 from fsm_twisted.workers.channel import Kind
-from fsm_twisted.workers.counts import ANSWER_SECONDS, FORGET_SECONDS, Counts
+from fsm_twisted.workers.counts import FORGET_SECONDS, Counts
+from fsm_twisted.workers.questions import ANSWER_SECONDS
 
 KEY = ("n", "i", "s")
 
