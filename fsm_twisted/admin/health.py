@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from twisted.web import http
 from twisted.web.resource import Resource
@@ -36,16 +36,21 @@ class _QuietSite(Site):
         """Write nothing."""
 
 
-def admin_site(not_ready: Callable[[], str], metrics: Resource) -> Site:
+def admin_site(
+    not_ready: Callable[[], str], metrics: Resource, further: Mapping[str, Resource]
+) -> Site:
     """
     Build the admin port's site.
 
     Args:
         not_ready: Says why the process is not ready, or ``""`` when it is (D10).
         metrics: Answers ``/metrics``.
+        further: What else there is, by the first part of its path.
     """
     root = Resource()
     root.putChild(b"livez", _Check(lambda: ""))
     root.putChild(b"readyz", _Check(not_ready))
     root.putChild(b"metrics", metrics)
+    for name, resource in further.items():
+        root.putChild(name.encode("ascii"), resource)
     return _QuietSite(root)

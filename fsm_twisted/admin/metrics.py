@@ -21,15 +21,18 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from fsm_twisted._version import __version__
+from fsm_twisted.compiler.findings import Finding
 from fsm_twisted.control.controller import Controller
 from fsm_twisted.observe.exposition import CONTENT_TYPE, render, series
 from fsm_twisted.observe.report import Number, Report, UpstreamKey
 from fsm_twisted.proxy.telemetry import label_of
 from fsm_twisted.snapshot.model import Snapshot
+from fsm_twisted.snapshot.reasons import Severity
 
 _log = Logger()
 
 MOST_SCRAPES: Final = 4
+MOST_FINDINGS: Final = 1000
 
 
 def control_series(controller: Controller) -> Mapping[str, Number]:
@@ -41,11 +44,29 @@ def control_series(controller: Controller) -> Mapping[str, Number]:
     }
     for code, number in Counter(each.reason.code for each in controller.findings).items():
         found[series("findings", reason=code)] = number
+    worst = sorted(
+        controller.findings, key=lambda each: each.reason.severity is not Severity.ERROR
+    )
+    for finding in worst[:MOST_FINDINGS]:
+        found[_finding_series(finding)] = 1
     for each in controller.certificates:
         namespace, secret = each.secret.namespace, each.secret.name
         name = series("certificate_expiry_seconds", namespace=namespace, secret_name=secret)
         found[name] = int(each.not_after.timestamp())
     return found
+
+
+def _finding_series(finding: Finding) -> str:
+    about, reason = finding.object, finding.reason
+    return series(
+        "finding",
+        severity=reason.severity.value,
+        reason=reason.code,
+        kind=about.kind,
+        namespace=about.namespace,
+        name=about.name,
+        remedy=finding.remedy,
+    )
 
 
 def labels_of(snapshot: Snapshot) -> Iterator[UpstreamKey]:

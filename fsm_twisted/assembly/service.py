@@ -19,6 +19,8 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver, Logger
 
+from fsm_twisted.admin.documents.overview import ListenerFacts
+from fsm_twisted.admin.explain.answer import PublicSide
 from fsm_twisted.admin.health import admin_site
 from fsm_twisted.admin.metrics import Metrics
 from fsm_twisted.assembly.duties import Duties, Duty
@@ -32,6 +34,7 @@ from fsm_twisted.assembly.options import (
 )
 from fsm_twisted.assembly.publishing import Publishing, pod_name
 from fsm_twisted.assembly.serving import Serving
+from fsm_twisted.assembly.showing import Showing
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.access_log import AccessLog, LineWriter
 from fsm_twisted.control.controller import Controller
@@ -111,6 +114,7 @@ class IngressService(MultiService):
             passes_tls=settings.ssl_passthrough,
         )
         self._controller = Controller(compiler, self._publish, now=lambda: datetime.now(UTC))
+        self._showing = Showing(settings, self._controller, compiler, reactor)
         self._recompiling = LoopingCall(self._controller.recompile)
         self._recompiling.clock = reactor
         self._source = self._make_source(compiler.annotation_prefix)
@@ -185,10 +189,8 @@ class IngressService(MultiService):
         self._duties = Duties(self._owed())
         self._duties.start()
         self._ending.watch(self._serving)
-        for address, kind in dict.fromkeys(
-            (each.address, "https" if each.is_secure else "http") for each in self._fronts
-        ):
-            _log.info("listening: {kind} on {address}", kind=kind, address=str(address))
+        for each in self._listeners():
+            _log.info("listening: {kind} on {address}", kind=each.kind, address=each.address)
         self._listen_admin()
         self._recompiling.start(RECOMPILE_SECONDS, now=False)
         self._has_started = True
@@ -196,6 +198,12 @@ class IngressService(MultiService):
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
+
+    def _listeners(self) -> tuple[ListenerFacts, ...]:
+        """Return where clients connect; an address with a socket for each worker is one."""
+        kinds = {True: "https", False: "http"}
+        fronts = (ListenerFacts(kinds[e.is_secure], str(e.address)) for e in self._fronts)
+        return tuple(dict.fromkeys(fronts))
 
     def _follow_rotation(self, writer: LineWriter) -> None:
         before = signal.getsignal(signal.SIGUSR1)  # the program's own log may follow it, too
@@ -209,20 +217,23 @@ class IngressService(MultiService):
 
     def _make_serving(self) -> Serving:
         settings, fronts, default = self._settings, self._fronts, self._default_certificate
-        access, workers = self._access, self._workers
+        workers = self._workers
         if not workers:
             road = DataRoad(
                 self._reactor, self._options, fronts, make_tls(default, fronts, self._options)
             )
-            if access is not None:
-                road.record(access.take)
+            road.record(self._take_requests)
             return road
         level = settings.log_level.value
         plan = Plan.for_workers(workers, self._options, fronts, default, level)
-        receivers: Receivers = {}
-        if access is not None:
-            receivers = {Kind.RECORDS: lambda _, batch: access.take(batch)}
+        receivers: Receivers = {Kind.RECORDS: lambda _, batch: self._take_requests(batch)}
         return Fleet(self._reactor, workers, plan, fronts, receivers)
+
+    def _take_requests(self, batch: bytes) -> bool:
+        """Take a batch of records; raises BatchError."""
+        if self._access is not None:
+            self._access.take(batch)
+        return self._showing.tail.take(batch)
 
     def _owed(self) -> Iterator[Duty]:
         """Yield what the cluster is owed; files are owed nothing."""
@@ -268,9 +279,13 @@ class IngressService(MultiService):
         address = bound_address(self._settings.admin, sock)
         serving, source = self._serving, self._source
         metrics = Metrics(self._reactor, serving.report, self._controller, self._own_series)
-        site = admin_site(
-            lambda: self._not_ready() or source.missing() or serving.missing(), metrics
-        )
+
+        def not_ready() -> str:
+            return self._not_ready() or source.missing() or serving.missing()
+
+        side = PublicSide(self._options, self._listeners(), self._default_certificate)
+        shown = self._showing.resources(serving, side, not_ready)
+        site = admin_site(not_ready, metrics, shown)
         self._reactor.adoptStreamPort(sock.fileno(), sock.family, site)
         sock.close()
         _log.info("listening: admin on {address}", address=str(address))
@@ -293,6 +308,7 @@ class IngressService(MultiService):
         """Stop following changes; connections end with the process."""
         if self._recompiling.running:
             self._recompiling.stop()
+        self._showing.stop()
         ending = self._duties.stop().addBoth(lambda _: self._stop_parts())
         return ending.addBoth(self._ended)
 

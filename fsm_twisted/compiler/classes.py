@@ -66,6 +66,30 @@ def is_ours(
     return name == options.ingress_class
 
 
+def why_not_ours(
+    ingress: Ingress, classes: Mapping[str, IngressClass], options: CompilerOptions
+) -> str:
+    """Say why this controller does not serve *ingress*; ``""`` when it does."""
+    if is_ours(ingress, classes, options):
+        return ""
+    name = named_class(ingress)
+    if not name:
+        return (
+            "it names no class, and no IngressClass with controller "
+            f"{shown(options.controller_name)} is the default"
+        )
+    field = _FIELD
+    if ingress.metadata.annotations.get(CLASS_ANNOTATION, "").strip():
+        field = f"annotation {CLASS_ANNOTATION}"
+    if (named := classes.get(name)) is not None:
+        controller = shown(named.controller)
+        return f"{field} is {shown(name)}, whose controller is {controller}, not ours"
+    return (
+        f"{field} is {shown(name)}: there is no such IngressClass, and ours is "
+        f"{shown(options.ingress_class)}"
+    )
+
+
 def _has_our_controller(ingress_class: IngressClass, options: CompilerOptions) -> bool:
     return ingress_class.controller == options.controller_name
 

@@ -100,6 +100,12 @@ FAMILIES: Final = tuple(
         ("snapshot_age_seconds", "gauge", (), "Time since that configuration was compiled."),
         ("findings", "gauge", ("reason",), "Problems of objects by reason code."),
         (
+            "finding",
+            "gauge",
+            ("severity", "reason", "kind", "namespace", "name", "remedy"),
+            "A problem of an object, always 1; the worst 1000.",
+        ),
+        (
             "certificate_expiry_seconds",
             "gauge",
             ("namespace", "secret_name"),
@@ -168,7 +174,7 @@ def label_value(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def series(name: str, **labels: str) -> str:
+def series(name: str, /, **labels: str) -> str:
     """Return the name of a series, as `Report.counters` and `Report.gauges` are keyed."""
     if not labels:
         return name

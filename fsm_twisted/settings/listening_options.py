@@ -7,6 +7,7 @@ from fsm_twisted.proxy.options import PlainHttp
 from fsm_twisted.settings.option import Option
 from fsm_twisted.settings.readers import (
     read_hsts,
+    read_name,
     read_network,
     read_path,
     read_port,
@@ -34,7 +35,24 @@ LISTENING: tuple[Option, ...] = (
         "tcp:10254:interface=127.0.0.1",
         parse_address,
         _ADDRESS,
-        "Answer /livez, /readyz and /metrics here.",
+        "Answer /livez, /readyz, /metrics and /api here.",
+    ),
+    Option(
+        "admin-api",
+        "Listening",
+        "on",
+        read_switch,
+        "on, off",
+        "Tell there what is served and what is broken (/api); off: health and metrics only.",
+    ),
+    Option(
+        "admin-host",
+        "Listening",
+        None,
+        read_name,
+        "a DNS name",
+        "Answer /api under this name, too, besides addresses and localhost.",
+        repeatable=True,
     ),
     Option(
         "http2",

@@ -30,6 +30,8 @@ class Settings:
     http: tuple[ListenAddress, ...]
     https: tuple[ListenAddress, ...]
     admin: ListenAddress
+    admin_api: bool
+    admin_host: tuple[str, ...]
     http2: bool
     h2c: bool
     default_tls_cert: str | None
