@@ -43,7 +43,7 @@ LISTENING: tuple[Option, ...] = (
         "on",
         read_switch,
         "on, off",
-        "Tell there what is served and what is broken (/api); off: health and metrics only.",
+        "Tell there what is served and what is broken (/api).",
     ),
     Option(
         "admin-host",
