@@ -98,7 +98,8 @@ class Compiler:
     @property
     def standing(self) -> Standing:
         """Return who asked for what and who has got it, as of the last `compile`."""
-        return Standing(self._parts, self._hosts.claims, self._hosts.defaults, self._tls.owners)
+        desk = self._hosts
+        return Standing(self._parts, desk.claims, desk.defaults, desk.owners, self._tls.owners)
 
     # Which Ingresses to look at
 

@@ -8,6 +8,7 @@ from enum import Enum
 import attrs
 
 from fsm_twisted.compiler.claims import OVERALL, Bid, default_bids
+from fsm_twisted.compiler.host_claims import HostBid
 from fsm_twisted.compiler.parts import Part
 from fsm_twisted.compiler.paths import normal_path
 from fsm_twisted.compiler.routes import Claim, ClaimKey
@@ -59,12 +60,14 @@ class Standing:
     The state of all contests as of the last compilation; true until the next one.
 
     ``parts`` are our Ingresses by namespace and name; ``claims``, ``defaults`` and ``owners``
-    say who has which path, default backend and certificate.
+    say who has which path, default backend and certificate. ``hosts`` says whose a host is where
+    TLS may go through.
     """
 
     parts: Mapping[Key, Part]
     claims: Mapping[ClaimKey, Bid[Claim]]
     defaults: Mapping[str, Bid[Route]]
+    hosts: Mapping[str, HostBid]
     owners: Mapping[str, TLSEntry]
 
     def wishes(self) -> Iterator[Wish]:
@@ -75,9 +78,14 @@ class Standing:
     def wishes_of(self, part: Part) -> Iterator[Wish]:
         """Return what one Ingress wants, in the order of its fields."""
         own = {claim.key: claim for claim in part.plan.claims}
+        passed = {route.host: route for route in part.plan.passes}
         for i, rule in enumerate(part.ingress.rules):
             for j, path in enumerate(rule.paths):
-                yield self._path(part, own, rule.host, path, f"spec.rules[{i}].http.paths[{j}]")
+                where = f"spec.rules[{i}].http.paths[{j}]"
+                if rule.host in passed:
+                    yield self._passed(part, passed[rule.host], path, where)
+                else:
+                    yield self._path(part, own, rule.host, path, where)
         yield from self._defaults(part)
 
     def _path(
@@ -98,21 +106,49 @@ class Standing:
             if fate is Fate.HELD and claim.where != where:
                 fate = Fate.REPEATED
             route, holder, holder_where = claim.route, held.ref, held.wanted.where
+            if (passing := self._passes(host)) is not None:
+                fate, holder, holder_where = Fate.LOST, passing, ""
         return Wish(
             ref, where, host, path.path, path.path_type, path.backend, fate, route, holder,
             holder_where,
+        )  # fmt: skip
+
+    def _passes(self, host: str) -> ObjectRef | None:
+        """Return to whom TLS of *host* goes through, None where it is opened."""
+        owner = self.hosts.get(host)
+        return None if owner is None or owner.wanted is None else owner.ref
+
+    def _passed(self, part: Part, route: Route, path: IngressPath, where: str) -> Wish:
+        """Tell a path of a host whose TLS is to go through: only ``/`` means anything there."""
+        owner, ref = self.hosts[route.host], part.plan.ref
+        fate = Fate.UNUSABLE
+        if path.path == "/":
+            fate = Fate.HELD if owner.ref == ref else Fate.LOST
+        return Wish(
+            ref, where, route.host, path.path, path.path_type, path.backend, fate, route,
+            owner.ref, "",
         )  # fmt: skip
 
     def _defaults(self, part: Part) -> Iterator[Wish]:
         backend, ref, where = part.ingress.default_backend, part.plan.ref, "spec.defaultBackend"
         if backend is None:
             return
+        roots = {
+            rule.host for rule in part.ingress.rules for path in rule.paths if path.path == "/"
+        }
+        for route in part.plan.passes:
+            if route.host not in roots:
+                owner = self.hosts[route.host]
+                fate = Fate.HELD if owner.ref == ref else Fate.LOST
+                yield Wish(ref, where, route.host, "/", None, backend, fate, route, owner.ref, "")
         hosts = part.plan.hosts
         for host, bid in default_bids(part.plan).items():
             held = self.defaults[host]
             if host == OVERALL and held.ref != ref and hosts and "" not in hosts:
                 continue  # it has hosts of its own, and wants nothing else
             fate = Fate.HELD if held.ref == ref else Fate.LOST
+            if self._passes(host) is not None:
+                fate = Fate.LOST
             yield Wish(
                 ref, where, host, "/", None, backend, fate, bid.wanted, held.ref, where
             )  # fmt: skip

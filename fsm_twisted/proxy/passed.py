@@ -86,6 +86,9 @@ class PassedConnection(Lingering):
         self.resumeProducing()
         passage.attempt()
 
+    def describe(self) -> None:
+        """Do nothing: what is known of the client was known from the start."""
+
     def begin(self, tunnel: Tunnel) -> None:
         """Pass on what has waited, and read on."""
         data, self._input = self._input, b""

@@ -21,7 +21,6 @@ from fsm_twisted.proxy.passed import PassedConnection
 from fsm_twisted.proxy.places import Places
 from fsm_twisted.proxy.runtime import RunTime
 from fsm_twisted.snapshot.model import Route, Snapshot
-from fsm_twisted.snapshot.policy import Timeouts
 
 if TYPE_CHECKING:
     from fsm_twisted.message.heads import RequestHead
@@ -87,16 +86,7 @@ class DataPlane:
         self.seconds = sweep.seconds
         self.options = options
         self.next_request_id = request_ids
-        self.runtime = RunTime(
-            draw,
-            affinity_key=options.affinity_key,
-            body_limit_bytes=options.body_limit_bytes,
-            timeouts=Timeouts(
-                options.connect_seconds, options.upstream_seconds, options.upstream_seconds
-            ),
-            plain_http=options.plain_http,
-            has_hsts=bool(options.hsts),
-        )
+        self.runtime = RunTime.of_options(options, draw)
         self.budget = RetryBudget()
         self.pipes = Pipes()
         self.connections: set[ClientConnection] = set()

@@ -7,7 +7,7 @@ They are keyed by identity and survive every swap; a request keeps what it was b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from fsm_twisted.balancing.affinity import CookieAffinity, StickyCookie
 from fsm_twisted.balancing.keys import make_key
@@ -16,7 +16,7 @@ from fsm_twisted.message.authority import parse_authority
 from fsm_twisted.observe.access import pack_route
 from fsm_twisted.observe.cells import UpstreamCells
 from fsm_twisted.proxy.endpoints import Endpoints, EndpointState, GroupKey
-from fsm_twisted.proxy.options import PlainHttp
+from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.proxy.plain_hosts import PlainHosts
 from fsm_twisted.proxy.secure import Groups
 from fsm_twisted.routing.rewrite import compile_rewrite
@@ -287,6 +287,19 @@ class RunTime:
         self.past_overhead_seconds = 0.0
         plain_hosts = PlainHosts(looks_at_tls_hosts=has_hsts or plain_http is not PlainHttp.SERVE)
         self.active = Active(EMPTY, Router({}, {}, None, None), ServerNames({}), plain_hosts)
+
+    @classmethod
+    def of_options(cls, options: ProxyOptions, draw: Callable[[int], int]) -> Self:
+        """Make that of a data plane with these options."""
+        silent = options.upstream_seconds
+        return cls(
+            draw,
+            affinity_key=options.affinity_key,
+            body_limit_bytes=options.body_limit_bytes,
+            timeouts=Timeouts(options.connect_seconds, silent, silent),
+            plain_http=options.plain_http,
+            has_hsts=bool(options.hsts),
+        )
 
     def activate(self, snapshot: Snapshot) -> None:
         """

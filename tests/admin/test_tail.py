@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from fsm_twisted.admin.tail import LOOK_SECONDS, RING_BYTES, Filter, RequestTail
-from fsm_twisted.observe.access import Noted, pack, pack_batch, pack_peer, pack_route
+from fsm_twisted.observe.access import Noted, pack_batch, pack_peer, pack_route
 
 ANY = Filter()
 
@@ -17,7 +17,7 @@ def batch(path: str = "/", status: int = 200, reason: str = "", size: int = 0) -
     route = pack_route("default", "web", "/", "web", 80)
     peer = pack_peer(b"10.0.0.1", b"", b"")
     numbers = (1.0, 0.1, 0.05, status, 1, 1, 10, 20, 5)
-    return pack_batch(0.0, [pack(Noted(*numbers, head, b"", peer, route, b"", reason.encode()))])
+    return pack_batch(0.0, [Noted(*numbers, head, b"", peer, route, b"", reason.encode())])
 
 
 class World:

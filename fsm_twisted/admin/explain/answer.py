@@ -144,7 +144,8 @@ def _request(question: Question, decision: Decision) -> Json:
 
 def _outcome(decision: Decision) -> Json:
     if isinstance(decision, Forwarded):
-        return {"kind": "forwarded", "status": None, "code": None, "text": None, "location": None}
+        kind = "passed" if decision.is_passed else "forwarded"
+        return {"kind": kind, "status": None, "code": None, "text": None, "location": None}
     reason = decision.reason
     is_redirect = bool(decision.location)
     return {
@@ -168,6 +169,8 @@ def _summary(question: Question, decision: Decision, outcome: Json) -> str:
     if isinstance(decision, Forwarded):
         port = decision.upstream.id.service_port
         route = decision.route
+        if decision.is_passed:
+            what = f"TLS of {decision.host}, unopened,"
         return (
             f"{what} goes to Service {port}, endpoint {decision.endpoint}, "
             f"by path {route.path} of Ingress {route.ingress}"

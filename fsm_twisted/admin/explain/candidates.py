@@ -19,6 +19,7 @@ from fsm_twisted.routing.paths import PathTable, as_sent
 from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.identity import IngressId
 from fsm_twisted.snapshot.model import Match, Route, VirtualHost
+from fsm_twisted.snapshot.reasons import REPLIES
 
 MOST_SHOWN: Final = 100
 
@@ -81,7 +82,17 @@ def find_wish(world: World, route: Route | None) -> Wish | None:
         return None
     part = world.standing.parts.get((route.ingress.namespace, route.ingress.name))
     wishes = () if part is None else world.standing.wishes_of(part)
-    return next((each for each in wishes if each.fate is Fate.HELD and each.route == route), None)
+    # Requests to a host whose TLS goes through have a route of their own, which nobody wrote.
+    is_passed = route.refusal is REPLIES["passthrough_only"]
+    return next(
+        (
+            each
+            for each in wishes
+            if each.fate is Fate.HELD
+            and (each.route == route or (is_passed and each.host == route.host))
+        ),
+        None,
+    )
 
 
 def _of_ours(world: World, host: str, path: str, chosen: Wish | None) -> Iterator[Candidate]:
@@ -117,7 +128,7 @@ def _judge(
     if chosen is not None and wish == chosen:
         return Verdict.CHOSEN, _why_chosen(level)
     if wish.fate is Fate.UNUSABLE:
-        return Verdict.UNUSABLE, path_fault(wish.path) or "the path cannot be used"
+        return Verdict.UNUSABLE, path_fault(wish.path) or "TLS goes through: only / has a meaning"
     if not _matches(wish, asked[1]):
         return Verdict.NO_MATCH, _why_no_match(wish)
     if wish.fate is Fate.LOST:
@@ -161,6 +172,9 @@ def _why_no_match(wish: Wish) -> str:
 def _why_lost(world: World, wish: Wish) -> str:
     standing, route = world.standing, wish.route
     plan = standing.parts[(wish.ref.namespace, wish.ref.name)].plan
+    owner = standing.hosts.get(wish.host)
+    if owner is not None and owner.ref != wish.ref:
+        return f"the host belongs to {owner.ref}, {precedence(owner, plan)}, for TLS goes through"
     if route is None or wish.path_type is None:
         default = standing.defaults[wish.host]
         return f"it belongs to {default.ref}, {precedence(default, plan)}"

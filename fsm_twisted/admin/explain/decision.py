@@ -9,6 +9,7 @@ from fsm_twisted.admin.explain.question import Question
 from fsm_twisted.http1.errors import RequestError
 from fsm_twisted.http1.grammar import parse_request_head
 from fsm_twisted.http1.reader import body_reader
+from fsm_twisted.message.fields import Fields
 from fsm_twisted.message.framing import is_empty
 from fsm_twisted.message.heads import RequestHead
 from fsm_twisted.observe.live import NOTHING
@@ -20,7 +21,6 @@ from fsm_twisted.proxy.runtime import RunTime, UpstreamState
 from fsm_twisted.proxy.telemetry import live_key
 from fsm_twisted.snapshot.identity import Endpoint
 from fsm_twisted.snapshot.model import Route, Snapshot, Upstream
-from fsm_twisted.snapshot.policy import Timeouts
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
 _NO_ID = b"0" * 32
@@ -33,7 +33,8 @@ class Forwarded:
 
     ``host`` is the one that routes were matched with. ``target`` is path and query as the
     endpoint sees them. ``is_sure``: the same request meets this endpoint again, as long as
-    endpoints stay; else it is one of several that take turns.
+    endpoints stay; else it is one of several that take turns. ``is_passed``: TLS goes through
+    unopened, so that nobody here sees the request.
     """
 
     host: str
@@ -43,6 +44,7 @@ class Forwarded:
     target: str
     endpoint: Endpoint
     is_sure: bool
+    is_passed: bool = False
 
 
 @attrs.frozen
@@ -76,12 +78,7 @@ class Decider:
 
     def __init__(self, options: ProxyOptions) -> None:
         self._options = options
-        self._runtime = RunTime(
-            lambda _: 0,
-            affinity_key=options.affinity_key,
-            body_limit_bytes=options.body_limit_bytes,
-            timeouts=Timeouts(),
-        )
+        self._runtime = RunTime.of_options(options, lambda _: 0)
 
     def decide(self, snapshot: Snapshot, question: Question, live: Live) -> Decision:
         """
@@ -94,6 +91,11 @@ class Decider:
         """
         if self._runtime.active.snapshot is not snapshot:
             self._runtime.activate(snapshot)
+        ways = self._runtime.active.passthrough
+        name = question.server_name.encode("ascii")
+        route = ways.lookup(name) if ways is not None and question.is_secure and name else None
+        if route is not None:
+            return self._pass_through(question, route, live)
         options = self._options
         try:
             head = parse_request_head(question.head, options.limits)
@@ -104,6 +106,18 @@ class Decider:
         peer = make_peer(question.client, port, is_secure=question.is_secure, trusted=trusted)
         claims = claims_of(peer, head, _NO_ID, trusted)
         return self._admit(head, claims, live)
+
+    def _pass_through(self, question: Question, route: Route, live: Live) -> Decision:
+        host, state = question.server_name, self._runtime.bind(route).upstream
+        if state is None:
+            return Answered(host, "/", route.refusal or REPLIES["no_service"], route)
+        self._learn(state.upstream, live)
+        endpoint, is_sure = _pick(state, question.client.encode("ascii"), b"", ())
+        if endpoint is None:
+            return Answered(host, "/", REPLIES["no_endpoints"], route)
+        return Forwarded(
+            host, "/", route, state.upstream, "", endpoint.endpoint, is_sure, is_passed=True
+        )
 
     def _admit(self, head: RequestHead, claims: Claims, live: Live) -> Decision:
         active, options = self._runtime.active, self._options
@@ -128,7 +142,8 @@ class Decider:
                 return Answered(host, path, error.reason, bound.route, detail=error.detail)
         state = admitted.upstream
         self._learn(state.upstream, live)
-        endpoint, is_sure = _pick(state, head, claims)
+        wire = head.target.wire
+        endpoint, is_sure = _pick(state, claims.address, wire, head.fields)
         if endpoint is None:
             return Answered(host, path, REPLIES["no_endpoints"], bound.route)
         target = admitted.target.decode("ascii")
@@ -147,14 +162,14 @@ class Decider:
 
 
 def _pick(
-    state: UpstreamState, head: RequestHead, claims: Claims
+    state: UpstreamState, client: bytes, target: bytes, fields: Fields
 ) -> tuple[EndpointState | None, bool]:
     make_key = state.key_of
-    key = b"" if make_key is None else make_key(claims.address, head.target.wire, head.fields)
+    key = b"" if make_key is None else make_key(client, target, fields)
     is_sure = make_key is not None or len(state.upstream.endpoints) == 1
     if state.cookie is None:
         return state.balancer.pick(key), is_sure
-    endpoint, is_new = state.pick_by_cookie(head.fields, key, [])
+    endpoint, is_new = state.pick_by_cookie(fields, key, [])
     return endpoint, is_sure or not is_new
 
 
