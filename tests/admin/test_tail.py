@@ -16,7 +16,7 @@ def batch(path: str = "/", status: int = 200, reason: str = "", size: int = 0) -
     head = f"GET {path} HTTP/1.1\r\nHost: a.example\r\nX-Pad: {'x' * size}\r\n\r\n".encode()
     route = pack_route("default", "web", "/", "web", 80)
     peer = pack_peer(b"10.0.0.1", b"", b"")
-    numbers = (1.0, 0.1, 0.05, status, 1, 1, 10, 20, 5)
+    numbers = (1.0, 1.1, 1.05, status, 1, 1, 10, 20, 5)
     return pack_batch(0.0, [Noted(*numbers, head, b"", peer, route, b"", reason.encode())])
 
 
