@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help install demo test lint chart docs bench fuzz clean
+.PHONY: help install demo test lint chart docs bench fuzz clean speedups pure
 
 help:
 	@echo "make install   prepare $(VENV) (the other targets do it by themselves)"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint      formatting, types, layers, news"
 	@echo "make chart     the Helm chart and a repository's index in dist/charts"
 	@echo "make docs      the documentation as a site in dist/docs"
+	@echo "make speedups  build the optional compiled core in place (make pure removes it)"
 	@echo "make bench     CPU per request beside nginx, haproxy, Envoy, Traefik and Caddy"
 	@echo "make fuzz      the fuzz targets, FUZZ_SECONDS each (60)"
 	@echo "make clean     remove what the targets made, $(VENV) excepted"
@@ -55,6 +56,13 @@ chart:
 	@helm=$$(command -v helm || echo "$$(.ci/tools)/helm"); \
 	  "$$helm" package charts/fsm --destination $(CHARTS) \
 	  && "$$helm" repo index $(CHARTS) $(if $(CHARTS_URL),--url $(CHARTS_URL))
+
+# Usual heads are then recognised by C instead of regular expressions; make pure takes it back.
+speedups: install
+	FSM_TWISTED_SPEEDUPS=1 $(BIN)/python setup.py --quiet build_ext --inplace
+
+pure:
+	rm -f fsm_twisted/*/_speedups*.so
 
 # The peers; what Debian has is installed where one may, or named by the benchmark.
 PEERS := nginx haproxy wrk nghttp2-client openssl gcc libc6-dev

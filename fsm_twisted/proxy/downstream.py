@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fsm_twisted.http1.errors import RequestError
 from fsm_twisted.http1.grammar import parse_request_head
 from fsm_twisted.http1.reader import BodyReader, HeadReader, SizedReader, body_reader
-from fsm_twisted.http1.usual import usual_request
+from fsm_twisted.http1.recognise import usual_request
 from fsm_twisted.http1.writer import write_response_head
 from fsm_twisted.message.authority import AuthorityError
 from fsm_twisted.message.framing import is_empty

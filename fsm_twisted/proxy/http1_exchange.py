@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fsm_twisted.http1.usual import usual_answer
+from fsm_twisted.http1.recognise import usual_answer
 from fsm_twisted.proxy.exchange import Exchange
 from fsm_twisted.proxy.replies import SERVER
 from fsm_twisted.proxy.strict_transport import with_line

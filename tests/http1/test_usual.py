@@ -99,11 +99,15 @@ def _mutated(draw: st.DrawFn, bases: st.SearchStrategy[bytes]) -> bytes:
     return data
 
 
+mutated_requests = _mutated(st.one_of(_request_heads, st.just(REQUEST)))
+mutated_responses = _mutated(st.one_of(_responses, st.just(RESPONSE)))
+
+
 def _is_usual(data: bytes) -> bool:
     return usual_request(data, DEFAULT_LIMITS) is not None
 
 
-@given(data=_mutated(st.one_of(_request_heads, st.just(REQUEST))))
+@given(data=mutated_requests)
 @example(data=REQUEST)
 def test_a_usual_request_means_the_same_to_the_strict_parser(data: bytes) -> None:
     found = usual_request(data, DEFAULT_LIMITS)
@@ -131,7 +135,7 @@ def test_a_usual_request_means_the_same_to_the_strict_parser(data: bytes) -> Non
     assert len(head.fields) + 1 == forwarded.count(b"\r\n") - 2
 
 
-@given(data=_mutated(st.one_of(_responses, st.just(RESPONSE))))
+@given(data=mutated_responses)
 @example(data=RESPONSE)
 def test_a_usual_answer_means_the_same_to_the_strict_parser(data: bytes) -> None:
     answer = usual_answer(data, DEFAULT_LIMITS, SERVER, DATE)

@@ -20,7 +20,10 @@ from packaging.requirements import Requirement
 
 CHECKOUT = Path(__file__).parents[2]
 BUILD_BACKEND = "setuptools"
-SOURCES = ("fsm_twisted", "twisted", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = (
+    *("fsm_twisted", "twisted", "setup.cfg", "setup.py", "MANIFEST.in", "pyproject.toml"),
+    *("README.md", "LICENSE"),
+)
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 

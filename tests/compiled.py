@@ -1,0 +1,33 @@
+"""The compiled modules: those that were built in place, or else built for the tests."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def compiled(name: str, folder: Path) -> ModuleType:
+    """Return the compiled module *name*; skip the test where there is no C compiler."""
+    if shutil.which("cc") is None and importlib.util.find_spec(name) is None:
+        pytest.skip("no C compiler here")
+    if importlib.util.find_spec(name) is not None:
+        return importlib.import_module(name)
+    command = [sys.executable, "setup.py", "-q", "build_ext"]
+    places = ["--build-lib", str(folder / "lib"), "--build-temp", str(folder / "temp")]
+    asked = os.environ | {"FSM_TWISTED_SPEEDUPS": "1"}
+    subprocess.run([*command, *places], cwd=ROOT, env=asked, check=True, capture_output=True)
+    path = (folder / "lib" / name.replace(".", "/")).with_suffix(EXTENSION_SUFFIXES[0])
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    return importlib.util.module_from_spec(spec)

@@ -1,0 +1,102 @@
+"""The compiled recogniser of usual heads says what the reference says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+
+from fsm_twisted.http1 import usual
+from fsm_twisted.http1.grammar import DEFAULT_LIMITS, HeadLimits
+from tests.compiled import compiled
+from tests.http1.test_usual import (
+    DATE,
+    REQUEST,
+    RESPONSE,
+    SERVER,
+    mutated_requests,
+    mutated_responses,
+)
+
+BROWSER = (
+    b"GET /shop/articles/1?page=1 HTTP/1.1\r\nHost: a.example\r\n"
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
+    b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+    b"Accept-Language: en-GB,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\n"
+    b"Referer: https://a.example/shop/\r\nConnection: keep-alive\r\n"
+    b"Cookie: name=M\xc3\xbcller\xff\t; session=4f2a\r\n\r\n"
+)
+
+
+@pytest.fixture(scope="module")
+def speedups(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return compiled("fsm_twisted.http1._speedups", tmp_path_factory.mktemp("speedups"))
+
+
+@given(data=mutated_requests)
+@example(data=REQUEST)
+@example(data=BROWSER)
+def test_requests_are_recognised_alike(speedups: Any, data: bytes) -> None:
+    expected = usual.usual_request(data, DEFAULT_LIMITS)
+
+    assert speedups.usual_request(data, DEFAULT_LIMITS) == expected
+    if speedups.recognises_request(data):  # it was not the reference that has answered
+        assert expected is not None
+
+
+@given(data=mutated_responses)
+@example(data=RESPONSE)
+def test_answers_are_recognised_alike(speedups: Any, data: bytes) -> None:
+    expected = usual.usual_answer(data, DEFAULT_LIMITS, SERVER, DATE)
+
+    assert speedups.usual_answer(data, DEFAULT_LIMITS, SERVER, DATE) == expected
+    if speedups.recognises_answer(data):
+        assert expected is not None
+
+
+@pytest.mark.parametrize("what", [b"", b"\r", b"\n", b"\0", b"\x7f", b"\xff", b":", b" ", b"%"])
+def test_no_single_byte_makes_a_difference(speedups: Any, what: bytes) -> None:
+    for where in range(len(BROWSER)):
+        data = BROWSER[:where] + what + BROWSER[where + 1 :]
+        expected = usual.usual_request(data, DEFAULT_LIMITS)
+
+        assert speedups.usual_request(data, DEFAULT_LIMITS) == expected
+        assert speedups.recognises_request(data) <= (expected is not None)
+
+
+def test_a_head_that_is_cut_anywhere_is_not_recognised(speedups: Any) -> None:
+    for end in range(len(BROWSER)):
+        assert not speedups.recognises_request(BROWSER[:end])
+    for end in range(len(RESPONSE)):
+        assert not speedups.recognises_answer(RESPONSE[:end])
+
+
+def test_what_browsers_send_needs_no_reference(speedups: Any) -> None:
+    assert speedups.recognises_request(REQUEST)
+    assert speedups.recognises_request(BROWSER)
+    assert speedups.recognises_answer(RESPONSE)
+
+
+def test_the_reference_decides_on_heads_over_the_harmless_size(speedups: Any) -> None:
+    assert speedups.recognises_request(REQUEST)
+    assert speedups.usual_request(REQUEST, HeadLimits(line_bytes=100)) is None
+    assert speedups.usual_answer(RESPONSE, HeadLimits(head_bytes=20), SERVER, DATE) is None
+
+
+def test_each_missing_field_is_added(speedups: Any) -> None:
+    for own in (b"", b"Server: x\r\n", b"dAtE: x\r\n", b"Server: x\r\nDate: x\r\n"):
+        for kept in (b"", b"connection: keep-alive\r\n"):
+            data = b"HTTP/1.1 404\r\n%bX: 1\r\ncontent-length:2\r\n%b\r\nok" % (kept, own)
+            data = data.replace(b"404", b"400 Bad Request")
+
+            assert speedups.recognises_answer(data)
+            expected = usual.usual_answer(data, DEFAULT_LIMITS, SERVER, DATE)
+            assert speedups.usual_answer(data, DEFAULT_LIMITS, SERVER, DATE) == expected
+
+
+def test_what_is_not_bytes_is_a_mistake_of_ours(speedups: Any) -> None:
+    with pytest.raises(TypeError):
+        speedups.usual_request(bytearray(REQUEST), DEFAULT_LIMITS)
+    with pytest.raises(TypeError):
+        speedups.usual_answer(RESPONSE, DEFAULT_LIMITS, SERVER)
