@@ -26,6 +26,11 @@ class Option:
     repeatable: bool = False
 
     @property
+    def is_switch(self) -> bool:
+        """Whether the name alone says "on"."""
+        return self.accepted == "on, off"
+
+    @property
     def key(self) -> str:
         """Return the name of the field of `Settings`."""
         return self.name.replace("-", "_")

@@ -52,13 +52,18 @@ def _split(arguments: Sequence[str]) -> dict[str, list[str]]:
         option = _BY_NAME.get(name[2:]) if name.startswith("--") else None
         if option is None:
             raise SettingsError(_unknown(argument, name))
-        if not equals:
-            if not rest:
-                msg = f"--{option.name} needs a value; accepted: {option.accepted}"
-                raise SettingsError(msg)
-            value = rest.pop(0)
-        given.setdefault(option.name, []).append(value)
+        given.setdefault(option.name, []).append(value if equals else _value(option, rest))
     return given
+
+
+def _value(option: Option, rest: list[str]) -> str:
+    """Take the value of *option* from what follows it; a switch may stand alone."""
+    if option.is_switch and (not rest or rest[0].startswith("--")):
+        return "on"
+    if not rest:
+        msg = f"--{option.name} needs a value; accepted: {option.accepted}"
+        raise SettingsError(msg)
+    return rest.pop(0)
 
 
 def _unknown(argument: str, name: str) -> str:

@@ -209,11 +209,31 @@ def test_a_refusal_says_what_is_wrong_inside_of_an_address() -> None:
     assert "(backlog='0' is no number between 1 and 65535)" in said
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+SWITCHES = [option for option in OPTIONS if option.is_switch]
+VALUED = [option for option in OPTIONS if not option.is_switch]
+
+
+@pytest.mark.parametrize("option", VALUED, ids=lambda option: option.name)
 def test_an_option_without_a_value_says_what_is_accepted(option: Option) -> None:
     said = refusal(*SOURCE, f"--{option.name}")
 
     assert said == f"--{option.name} needs a value; accepted: {option.accepted}"
+
+
+@pytest.mark.parametrize("option", SWITCHES, ids=lambda option: option.name)
+def test_a_switch_alone_is_on(option: Option) -> None:
+    others = ("--https", "tcp:1", "--trusted-proxies", "127.0.0.1", "--publish-service", "a/b")
+    source = ("--kubeconfig", "k")
+
+    alone = parse_settings([*source, *others, f"--{option.name}"])
+    assert getattr(alone, option.key) is True
+    assert parse_settings([*source, f"--{option.name}", *others]) == alone
+    off = parse_settings([*source, *others, f"--{option.name}", "off"])
+    assert getattr(off, option.key) is False
+
+
+def test_what_follows_a_switch_is_its_value_or_an_option() -> None:
+    assert refusal(*SOURCE, "--h2c", "yes") == ("--h2c: 'yes' is not accepted; accepted: on, off")
 
 
 @pytest.mark.parametrize(
