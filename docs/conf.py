@@ -5,8 +5,6 @@ author = "the authors of fsm_twisted"
 project_copyright = author
 extensions = ["myst_parser"]
 myst_heading_anchors = 3
-myst_enable_extensions = ["linkify"]
-myst_linkify_fuzzy_links = False
 # Manifests and outputs are shown as they are; not each of them is one language's.
 highlight_language = "text"
 suppress_warnings = ["misc.highlighting_failure"]

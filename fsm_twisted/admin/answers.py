@@ -87,6 +87,7 @@ FINDING_FILTERS: Final[Filters] = {
     "name": lambda row: str(row["object"]["name"]),
 }
 FILTERS: Final = frozenset(each.name for each in attrs.fields(Filter))
+EXPLAIN_PARAMETERS: Final = frozenset({"method", "url", "client", "header"})
 
 
 class Answers:

@@ -13,6 +13,7 @@ from fsm_twisted.admin.api import api
 from fsm_twisted.admin.explain.answer import PublicSide
 from fsm_twisted.admin.guard import Guard
 from fsm_twisted.admin.history import History
+from fsm_twisted.admin.pages.dashboard import ToDashboard, dashboard
 from fsm_twisted.admin.tail import RequestTail
 from fsm_twisted.assembly.serving import Serving
 from fsm_twisted.compiler.options import CompilerOptions
@@ -78,7 +79,12 @@ class Showing:
             _now,
         )
         answers = Answers(instance, self._history, self.tail)
-        return {"api": api(answers, Guard(settings.admin_host))}
+        guard = Guard(settings.admin_host)
+        return {
+            "": ToDashboard(),
+            "dashboard": dashboard(answers, guard),
+            "api": api(answers, guard),
+        }
 
     def stop(self) -> None:
         """Leave nobody waiting."""
