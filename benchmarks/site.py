@@ -79,13 +79,13 @@ def free_port() -> int:
     raise BenchmarkError(msg)
 
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write an ECDSA certificate for `TLS_HOST`; return its path and that of its key."""
+def make_certificate(folder: Path, host: str = TLS_HOST) -> tuple[Path, Path]:
+    """Write an ECDSA certificate for *host*; return its path and that of its key."""
     key, certificate = folder / "tls.key", folder / "tls.crt"
     command = [
         program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-        "-nodes", "-days", "7", "-subj", f"/CN={TLS_HOST}",
-        "-addext", f"subjectAltName=DNS:{TLS_HOST}", "-keyout", str(key), "-out", str(certificate),
+        "-nodes", "-days", "7", "-subj", f"/CN={host}",
+        "-addext", f"subjectAltName=DNS:{host}", "-keyout", str(key), "-out", str(certificate),
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
     (folder / "both.pem").write_bytes(certificate.read_bytes() + key.read_bytes())

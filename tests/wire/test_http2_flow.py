@@ -1,13 +1,11 @@
-"""HTTP/2 clients: windows, slow readers, time, drain, tunnels, and clients that people use."""
+"""HTTP/2 clients: windows, slow readers, time, drain and tunnels."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-import shutil
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -472,37 +470,6 @@ def test_the_access_log_names_the_version(clear: Program, world: World, logs: Pa
         ("HTTP/2.0", 200),
         ("HTTP/2.0", 404),
     }
-
-
-# Clients that people use
-
-
-def run_tool(*words: str) -> str:
-    if shutil.which(words[0]) is None:
-        pytest.skip(f"{words[0]} is not installed")
-    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=20).stdout
-
-
-def test_curl_speaks_http2(steady: Program, world: World) -> None:
-    if "HTTP2" not in run_tool("curl", "--version"):
-        pytest.skip("this curl knows no HTTP/2")
-    lane = world.by_name("secure.test")
-    lane.backend.answer(OK)
-    at = f"secure.test:{steady.https}"
-    told = run_tool(
-        *("curl", "-sk", "--http2", "--resolve", f"{at}:127.0.0.1", "-d", "hello"),
-        *("-w", " %{http_version} %{http_code}", f"https://{at}/x"),
-    )
-    assert told == "ok 2 200"
-    assert lane.backend.wait_request().body == b"hello"
-
-
-def test_nghttp_speaks_http2(clear: Program, world: World) -> None:
-    lane = world.single()
-    lane.backend.answer(SIZED % MIB + b"x" * MIB)
-    authority = f":authority: {lane.host.decode()}"
-    url = f"http://127.0.0.1:{clear.http}/"
-    assert run_tool("nghttp", "-m", "5", "-H", authority, url) == "x" * 5 * MIB
 
 
 def test_a_connection_that_breaks_is_no_fault_of_ours(client: Http2Client, lane: Lane) -> None:
