@@ -231,7 +231,7 @@ _ROADS = {
 
 def _socket_outcomes(world: World, road: str, heard: dict[str, object]) -> Iterator[Outcome]:
     path, version = _ROADS[road]
-    yield expect("chromium", f"WebSocket over {road}: echo", heard.get("echo"), True)
+    yield expect("chromium", f"WebSocket over {road}: echo", [heard.get("echo")], [True])
     said = [heard.get("protocol"), str(heard.get("extensions")).partition(";")[0]]
     what = f"WebSocket over {road}: subprotocol and compression, untouched"
     yield expect("chromium", what, said, [SUBPROTOCOL, "permessage-deflate"])
