@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fsm_twisted.assembly.errors import StartError
 from fsm_twisted.compiler.certificates import (
@@ -21,6 +22,9 @@ from fsm_twisted.observe.report import Number
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.settings import Settings
 from fsm_twisted.snapshot.model import CertificateEntry
+
+if TYPE_CHECKING:
+    from fsm_twisted.control.span_export import SpanExport
 
 _SHORTEST_KEY_BYTES = 16
 
@@ -50,6 +54,7 @@ def proxy_options(settings: Settings) -> ProxyOptions:
         max_connections=settings.max_connections,
         max_connections_per_client=settings.max_connections_per_client,
         access_share=settings.access_log_sample if settings.access_log is not None else None,
+        trace_share=settings.trace_sample if settings.trace_collector is not None else None,
         affinity_key=_affinity_key(settings),
     )
 
@@ -70,6 +75,24 @@ def access_log(settings: Settings) -> AccessLog | None:
         raise StartError(msg) from None
     lines = make_lines(settings.access_log_format, settings.access_log_redact)
     return AccessLog(writer, lines)
+
+
+def span_export(settings: Settings) -> SpanExport | None:
+    """
+    Make what sends spans to the collector, if there is one.
+
+    Raises:
+        StartError: The library for it is not installed.
+    """
+    if settings.trace_collector is None:
+        return None
+    try:
+        # Some megabytes and a tenth of a second, for those who want it.
+        from fsm_twisted.control.span_export import SpanExport  # noqa: PLC0415
+    except ImportError:
+        msg = "--trace-collector needs OpenTelemetry: pip install 'fsm-twisted[otel]'"
+        raise StartError(msg) from None
+    return SpanExport(settings.trace_collector)
 
 
 def _affinity_key(settings: Settings) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.application.service import IServiceCollection, MultiService
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -31,6 +31,7 @@ from fsm_twisted.assembly.options import (
     default_certificate,
     default_expiry,
     proxy_options,
+    span_export,
 )
 from fsm_twisted.assembly.publishing import Publishing, pod_name
 from fsm_twisted.assembly.serving import Serving
@@ -60,6 +61,9 @@ from fsm_twisted.workers.parent import Fleet
 from fsm_twisted.workers.plan import Plan
 from fsm_twisted.workers.post import Receivers
 from fsm_twisted.workers.road import DataRoad, Front, make_tls
+
+if TYPE_CHECKING:
+    from fsm_twisted.control.span_export import SpanExport
 
 _log = Logger()
 
@@ -106,6 +110,7 @@ class IngressService(MultiService):
         self._serving: Serving
         self._duties = Duties()
         self._access: AccessLog | None = None
+        self._spans: SpanExport | None = None
         self._counting: list[Callable[[], Mapping[str, Number]]] = []
         self._compiler = compiler = CompilerOptions(
             controller_name=settings.controller_name,
@@ -172,12 +177,16 @@ class IngressService(MultiService):
         raise_descriptor_limit()
         try:
             self._access = access_log(self._settings)
+            self._spans = span_export(self._settings)
         except StartError as error:
             self._give_up(str(error))
         if self._access is not None:
             self._access.writer.start()
             self._counting.append(self._access.counts)
             self._follow_rotation(self._access.writer)
+        if self._spans is not None:
+            self._spans.start()
+            self._counting.append(self._spans.counts)
         self._serving = self._make_serving()
         self._counting.append(self._serving.series)
         self._serving.start()
@@ -222,11 +231,14 @@ class IngressService(MultiService):
             road = DataRoad(
                 self._reactor, self._options, fronts, make_tls(default, fronts, self._options)
             )
-            road.record(self._take_requests)
+            road.record(self._take_requests, self._take_spans)
             return road
         level = settings.log_level.value
         plan = Plan.for_workers(workers, self._options, fronts, default, level)
-        receivers: Receivers = {Kind.RECORDS: lambda _, batch: self._take_requests(batch)}
+        receivers: Receivers = {
+            Kind.RECORDS: lambda _, batch: self._take_requests(batch),
+            Kind.SPANS: lambda _, batch: self._take_spans(batch),
+        }
         return Fleet(self._reactor, workers, plan, fronts, receivers)
 
     def _take_requests(self, batch: bytes) -> bool:
@@ -234,6 +246,10 @@ class IngressService(MultiService):
         if self._access is not None:
             self._access.take(batch)
         return self._showing.tail.take(batch)
+
+    def _take_spans(self, batch: bytes) -> bool:
+        """Take a batch of exchanges that are sampled; raises BatchError."""
+        return self._spans is not None and self._spans.take(batch)
 
     def _owed(self) -> Iterator[Duty]:
         """Yield what the cluster is owed; files are owed nothing."""
@@ -320,6 +336,8 @@ class IngressService(MultiService):
         """Write what the last requests have left behind."""
         if self._access is not None:
             self._access.writer.close()
+        if self._spans is not None:
+            self._spans.close()
         return result
 
 

@@ -96,6 +96,13 @@ FAMILIES: Final = tuple(
             ("at",),
             "Requests that have no line because a worker's channel or the disk was too slow.",
         ),
+        ("spans_total", "counter", ("result",), "Spans sent to the collector: ok, failed."),
+        (
+            "spans_dropped_total",
+            "counter",
+            ("at",),
+            "Requests that were sampled and have no span because a worker's channel was too slow.",
+        ),
         ("snapshot_generation", "gauge", (), "Number of the newest configuration."),
         ("snapshot_age_seconds", "gauge", (), "Time since that configuration was compiled."),
         ("findings", "gauge", ("reason",), "Problems of objects by reason code."),

@@ -29,6 +29,8 @@ class Account:
         minor: The version of the request: 0 or 1 of HTTP/1.x, `HTTP2` for HTTP/2, `UNOPENED` for a
             TLS connection that goes through.
         begun: When its head was read, on the plane's clock.
+        parent_span: The id of the span above this exchange's, perhaps empty; None when it is not
+            sampled.
         hsts: The line Strict-Transport-Security that the answer is due, perhaps empty.
         sent: When it was last sent to an endpoint; 0 if it has not been.
         status: Of the answer, once that has begun.
@@ -45,6 +47,7 @@ class Account:
     minor = 1
     begun: float
     hsts = b""
+    parent_span: bytes | None = None
     sent = 0.0
     status = bytes_in = bytes_out = head_bytes_out = 0
     cut_reason = b"client_gone"

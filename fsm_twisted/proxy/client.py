@@ -60,11 +60,12 @@ class Peer:
 
 @attrs.frozen
 class Claims:
-    """What is said, and believed, of the client of one request."""
+    """What is said, and believed, of the client of one request; by a trusted proxy, perhaps."""
 
     address: bytes
     is_secure: bool
     fields: bytes
+    is_trusted: bool = False
 
 
 @attrs.frozen
@@ -153,7 +154,7 @@ def claims_of_trusted(
             forwarded,
         )
     )
-    return Claims(client, proto == b"https", fields)
+    return Claims(client, proto == b"https", fields, is_trusted=True)
 
 
 def _text(address: Address) -> bytes:

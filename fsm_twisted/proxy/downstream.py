@@ -134,6 +134,8 @@ class Downstream(Http1Output):
             exchange.host = host
         if plane.access is not None:
             exchange.bound, exchange.bytes_in = bound, len(data)
+            if plane.tracer is not None:
+                plane.tracer.begin(exchange)
         exchange.attempt()
         return True
 

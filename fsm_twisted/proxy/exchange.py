@@ -94,6 +94,8 @@ class Exchange(Account):
         self._fields = head.fields
         if not is_empty(head.framing):
             self.body = RequestBody(is_chunked=head.framing is CHUNKED)
+        if self.plane.tracer is not None:
+            self.plane.tracer.begin(self, is_trusted=claims.is_trusted)
         return self
 
     @property

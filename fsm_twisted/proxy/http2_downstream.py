@@ -145,6 +145,8 @@ class Http2Downstream(Lingering):
             exchange.host = host
         if plane.access is not None:
             exchange.bound, exchange.bytes_in = bound, len(sent)
+            if plane.tracer is not None:
+                plane.tracer.begin(exchange)
         exchange.attempt()
         return True
 

@@ -31,6 +31,8 @@ class ProxyOptions:
     ``affinity_key`` signs affinity cookies. 0 connections at most means any number.
     ``http2`` offers HTTP/2 on TLS, ``h2c`` on plain connections as well, to clients that begin
     with it; ``http2_streams`` is how many requests such a connection may have at once.
+    ``trace_share`` is the part of all requests that is sampled where nobody else decides it, None
+    for no traces.
     ``access_share`` is the part of all requests that the access log is told of, None for no log.
     """
 
@@ -56,4 +58,5 @@ class ProxyOptions:
     max_connections: int = 0
     max_connections_per_client: int = 0
     access_share: float | None = None
+    trace_share: float | None = None
     affinity_key: bytes = attrs.field(default=b"", repr=False)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fsm_twisted.message.heads import RequestHead
     from fsm_twisted.proxy.client import Claims, Peer
     from fsm_twisted.proxy.record import Recorder
+    from fsm_twisted.proxy.tracing import Tracer
     from fsm_twisted.snapshot.reasons import ReplyReason
 
 # A few slow endpoints may hold back the windows of their streams without stopping the others.
@@ -103,6 +104,7 @@ class DataPlane:
         self.handshakes: Counter[str] = Counter()
         self.accepted = 0
         self.access: Recorder | None = None
+        self.tracer: Tracer | None = None
         self.is_draining = False
         self._drained: Callable[[], None] | None = None
         self._wall_seconds = wall_seconds

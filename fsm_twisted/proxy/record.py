@@ -15,9 +15,11 @@ import attrs
 from fsm_twisted.net.stream import Stream
 from fsm_twisted.net.tls_stream import TlsStream
 from fsm_twisted.observe.access import Note, Noted, pack_batch, pack_peer
+from fsm_twisted.observe.exposition import series
 
 if TYPE_CHECKING:
     from fsm_twisted.message.heads import RequestHead
+    from fsm_twisted.observe.report import Number
     from fsm_twisted.proxy.client import Claims, Peer
     from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.runtime import BoundRoute
@@ -27,7 +29,10 @@ FLUSH_SECONDS: Final = 0.2
 _BATCH: Final = 96  # of heads of 8 KiB at most, well below the limit of a channel's message
 _LONG_HEAD_BYTES: Final = 8 * 1024
 _LONGEST_TEXT: Final = 2 * 1024
-_WANTED: Final = (b"host:", b"user-agent:", b"referer:", b"x-request-id:", b"x-real-ip:")
+_WANTED: Final = (
+    b"host:", b"user-agent:", b"referer:", b"x-request-id:", b"x-real-ip:", b"traceparent:",
+    b"parent-span:",
+)  # fmt: skip
 _NOBODY_WAITS: Final = 499  # of nginx: the client has closed before its answer
 _head_of: Final = itemgetter(Noted._fields.index("head"))
 _STATUS: Final = slice(9, 12)
@@ -111,6 +116,10 @@ def note_of_peer(peer: Peer, stream: Stream) -> bytes:
     return pack_peer(peer.address, version, server_name)
 
 
+Take = Callable[[bytes], bool]
+"""Takes a batch at once, or says that it cannot."""
+
+
 class Recorder:
     """
     Collects what ends in one process and hands it on in batches.
@@ -133,7 +142,7 @@ class Recorder:
         self,
         seconds: Callable[[], float],
         wall_seconds: Callable[[], float],
-        take: Callable[[bytes], bool],
+        take: Take,
         later: Callable[[float, Callable[[], None]], object],
         chosen: Callable[[], bool] | None = None,
     ) -> None:
@@ -190,17 +199,10 @@ class Recorder:
         self._end(exchange, self._seconds(), status, exchange.cut_reason)
 
     def _end(self, exchange: Exchange, now: float, status: int, reason: bytes) -> None:
-        bound, asked, chosen = exchange.bound, exchange.head, self._chosen
+        bound, chosen = exchange.bound, self._chosen
         if bound is None or not bound.is_logged or (chosen is not None and not chosen()):
             return
-        target = b"" if asked is None else asked.target.wire
-        bytes_out = exchange.bytes_out
-        tries, endpoints = exchange.tries
-        self._keep((
-            exchange.begun, now, exchange.sent, status, tries, exchange.minor,
-            exchange.bytes_in, bytes_out, bytes_out - exchange.head_bytes_out,
-            exchange.head_bytes, target, exchange.downstream.note, bound.note, endpoints, reason,
-        ))  # fmt: skip
+        self._keep(note_of(exchange, now, status, reason))
 
     def replied(
         self, downstream: Answering, reason: ReplyReason, head_bytes: int, bytes_out: int
@@ -218,7 +220,14 @@ class Recorder:
         if exchange is not None:
             exchange.head_bytes_out, exchange.bytes_out = head_bytes, bytes_out
             self._end(exchange, self._seconds(), reason.status, code)
-            return
+        else:
+            self._answered(downstream, reason, head_bytes, bytes_out)
+
+    def _answered(
+        self, downstream: Answering, reason: ReplyReason, head_bytes: int, bytes_out: int
+    ) -> None:
+        """Record an answer of ours to what no endpoint was asked for; see `replied`."""
+        code = reason.code.encode("ascii")
         asked, bound = downstream.asked, None
         minor, bytes_in, head = 1, 0, b""
         if asked is not None:
@@ -249,6 +258,10 @@ class Recorder:
         self._will_flush = False
         self.flush()
 
+    def counters(self, *, is_log: bool) -> dict[str, Number]:
+        """Return how many nobody could take, by series; *is_log*: it was to be the access log."""
+        return {series("access_log_dropped_total", at="worker"): self.dropped} if is_log else {}
+
     def flush(self) -> None:
         """Hand on what has been collected."""
         notes, self._notes = self._notes, []
@@ -258,6 +271,19 @@ class Recorder:
             batch = pack_batch(self._wall_seconds() - self._seconds(), notes)
             if not self._take(batch):
                 self.dropped += len(notes)
+
+
+def note_of(exchange: Exchange, now: float, status: int, reason: bytes) -> Note:
+    """Write down an exchange that has ended, as `Noted` says."""
+    asked, bound = exchange.head, exchange.bound
+    bytes_out = exchange.bytes_out
+    tries, endpoints = exchange.tries
+    return (
+        exchange.begun, now, exchange.sent, status, tries, exchange.minor,
+        exchange.bytes_in, bytes_out, bytes_out - exchange.head_bytes_out,
+        exchange.head_bytes, b"" if asked is None else asked.target.wire,
+        exchange.downstream.note, b"" if bound is None else bound.note, endpoints, reason,
+    )  # fmt: skip
 
 
 def _shortened_note(note: Note) -> Note:

@@ -108,8 +108,8 @@ def _counters(plane: DataPlane) -> dict[str, Number]:
         counters[series("tls_handshakes_total", result=result)] = number
     for refusal, number in plane.places.refused.items():
         counters[series("connections_refused_total", reason=refusal.name.lower())] = number
-    if plane.access is not None and plane.options.access_share is not None:
-        counters[series("access_log_dropped_total", at="worker")] = plane.access.dropped
+    if plane.access is not None:
+        counters.update(plane.access.counters(is_log=plane.options.access_share is not None))
     counters["connections_accepted_total"] = plane.accepted
     counters["ejections_total"] = plane.runtime.ejections
     counters["overhead_seconds_total"] = plane.runtime.overhead_seconds

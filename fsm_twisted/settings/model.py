@@ -63,6 +63,8 @@ class Settings:
     access_log_format: str
     access_log_sample: float
     access_log_redact: tuple[str, ...]
+    trace_collector: str | None
+    trace_sample: float
     workers: int | None
     reuse_port: bool
     log_level: LogLevelName

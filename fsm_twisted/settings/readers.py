@@ -184,6 +184,15 @@ def read_access_format(text: str) -> str:
     return text
 
 
+def read_collector(text: str) -> str:
+    """Read the URL of an OTLP collector; without a path it is that of traces."""
+    match = re.fullmatch(r"(https?://[A-Za-z0-9.:\[\]-]+)(/[!-~]*)?", text)
+    if match is None:
+        raise ValueError
+    path = match[2] or "/"
+    return match[1] + ("/v1/traces" if path == "/" else path)
+
+
 def read_share(text: str) -> float:
     """Read a number from 0 to 1."""
     if not re.fullmatch(r"0|1|0?\.[0-9]{1,9}|1\.0{1,9}", text):

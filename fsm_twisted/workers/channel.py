@@ -58,6 +58,8 @@ class Kind(IntEnum):
     """A batch of the access log, as `observe` writes it."""
     SHOWN = 21
     """A piece of the endpoints, as `observe.live` writes it."""
+    SPANS = 22
+    """A batch of exchanges that are sampled, as `observe` writes it."""
 
 
 class FrameError(Exception):

@@ -45,7 +45,10 @@ class Worker:
         self._snapshot: Snapshot | None = None
         self._has_ended = False
         self.channel = Channel(reactor, sock, self._received, self._ended, SNAPSHOT_LIMIT_BYTES)
-        road.record(lambda batch: self.channel.offer(Kind.RECORDS, batch))
+        road.record(
+            lambda batch: self.channel.offer(Kind.RECORDS, batch),
+            lambda batch: self.channel.offer(Kind.SPANS, batch),
+        )
         self._teller = Teller(reactor, self.channel, road.plane)
         self._shower = Shower(reactor, self.channel, road.plane)
         forwarder = Forwarder(log_level, lambda data: self.channel.offer(Kind.LOG, data))

@@ -27,8 +27,9 @@ from fsm_twisted.observe.report import Number, Report
 from fsm_twisted.proxy.entrance import Entrance
 from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.proxy.plane import DataPlane
-from fsm_twisted.proxy.record import Recorder
+from fsm_twisted.proxy.record import Recorder, Take
 from fsm_twisted.proxy.telemetry import facts_of, reports_of
+from fsm_twisted.proxy.tracing import SpanRecorder, Tracer
 from fsm_twisted.snapshot.model import CertificateEntry, Snapshot
 from fsm_twisted.workers.usage import usage_of
 
@@ -103,7 +104,8 @@ class DataRoad:
         self._accepts_for = frozenset({0, number})
         self._listeners: dict[Front, Listener] = {}
         self._is_listening = False
-        self._take: Callable[[bytes], bool] | None = None
+        self._take: Take | None = None
+        self._spans: SpanRecorder | None = None
         self._begun = time.monotonic()
         self._sweep = Sweep(reactor, time.monotonic)
         self.plane = DataPlane(
@@ -159,25 +161,39 @@ class DataRoad:
     def _tell_connections(self, _: float) -> None:
         self._yields()
 
-    def record(self, take: Callable[[bytes], bool]) -> None:
+    def record(self, take: Take, take_spans: Take) -> None:
         """
         Tell of requests: always when there is an access log, else while somebody looks.
 
         Args:
-            take: Takes a batch at once, or says that it cannot.
+            take: Takes a batch of records.
+            take_spans: Takes a batch of those that are sampled.
         """
         self._take = take
-        if self._options.access_share is not None:
-            self.plane.record(self._recorder(take, self._options.access_share))
+        plane, share = self.plane, self._options.trace_share
+        if share is not None:
+            plane.tracer = Tracer(share, random.random, random.getrandbits)
+            later = self._reactor.callLater
+            self._spans = SpanRecorder(plane.seconds, time.time, take_spans, later)
+        share = self._options.access_share
+        self._tell(None if share is None else self._recorder(take, share))
 
     def show_requests(self, *, to_people: bool) -> None:
         """Tell of requests from now on, or no longer; an access log is told all the time."""
         if self._take is None or self._options.access_share is not None:
             return
         self._flush()
-        self.plane.record(self._recorder(self._take, 1) if to_people else None)
+        self._tell(self._recorder(self._take, 1) if to_people else None)
 
-    def _recorder(self, take: Callable[[bytes], bool], share: float) -> Recorder:
+    def _tell(self, log: Recorder | None) -> None:
+        """Tell *log* of requests, if there is one, and whoever wants spans of those sampled."""
+        if self._spans is None:
+            self.plane.record(log)
+        else:
+            self._spans.log = log
+            self.plane.record(self._spans)
+
+    def _recorder(self, take: Take, share: float) -> Recorder:
         chosen = None if share >= 1 else partial(_is_drawn, share)
         return Recorder(self.plane.seconds, time.time, take, self._reactor.callLater, chosen)
 

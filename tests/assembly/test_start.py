@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fsm_twisted.assembly import StartError, default_certificate, proxy_options
+from fsm_twisted.assembly.options import span_export
 from fsm_twisted.proxy.options import PlainHttp
 from fsm_twisted.settings import parse_settings
 from tests.assembly.program import FREE, Program, failing, running, words
@@ -193,3 +195,13 @@ def test_a_body_limit_of_0_is_none() -> None:
     assert proxy_options(parse_settings(("--manifests", "m"))).body_limit_bytes is None
     limited = parse_settings(("--manifests", "m", "--body-limit", "1k"))
     assert proxy_options(limited).body_limit_bytes == 1024
+
+
+def test_traces_without_their_library_are_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "fsm_twisted.control.span_export", raising=False)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace.export", None)
+    settings = parse_settings(("--manifests", "x", "--trace-collector", "http://c:4318"))
+
+    with pytest.raises(StartError, match=r"fsm-twisted\[otel\]"):
+        span_export(settings)
+    assert span_export(parse_settings(("--manifests", "x"))) is None

@@ -76,6 +76,8 @@ CHANGES: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "sessionKeySecret": ("session", {}),
     "accessLog": ("-", {}),
     "accessLogFormat": ("nginx", {"accessLog": "-"}),
+    "traceCollector": ("http://collector:4318", {}),
+    "traceSample": (0.5, {"traceCollector": "http://collector:4318"}),
     "logLevel": ("debug", {}),
     "logFormat": ("json", {}),
     "extraArgs": (["--body-limit", "1m"], {}),

@@ -64,6 +64,9 @@
 {{- if ne $ingress.accessLog "off" -}}
   {{- $arguments = concat $arguments (list "--access-log" $ingress.accessLog "--access-log-format" $ingress.accessLogFormat) -}}
 {{- end -}}
+{{- if $ingress.traceCollector -}}
+  {{- $arguments = concat $arguments (list "--trace-collector" $ingress.traceCollector "--trace-sample" (printf "%v" $ingress.traceSample)) -}}
+{{- end -}}
 {{- $arguments = concat $arguments (list "--workers" (printf "%v" $ingress.workers)) -}}
 {{- $arguments = concat $arguments (list "--drain-delay" (printf "%v" $ingress.drainDelay) "--drain-timeout" (printf "%v" $ingress.drainTimeout)) -}}
 {{- $arguments = concat $arguments (list "--log-level" $ingress.logLevel "--log-format" $ingress.logFormat) -}}

@@ -1,0 +1,134 @@
+"""
+Traces: which one a request belongs to, and what is told of those that are sampled.
+
+A request that is sampled goes on under a span of ours; another one keeps the traceparent that it
+came with, so that no trace loses its thread, or gets one that says that it is not sampled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from fsm_twisted.message.traceparent import TraceParent, parse_traceparent
+from fsm_twisted.observe.exposition import series
+from fsm_twisted.observe.spans import with_parent
+from fsm_twisted.proxy.record import Recorder, note_of
+
+if TYPE_CHECKING:
+    from fsm_twisted.observe.report import Number
+    from fsm_twisted.proxy.exchange import Exchange
+    from fsm_twisted.proxy.record import Answering
+    from fsm_twisted.snapshot.reasons import ReplyReason
+
+_PARENT: Final = re.compile(rb"\r\ntraceparent:[ \t]*([^\r]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
+_CONTEXT: Final = re.compile(rb"\r\ntrace(?:parent|state):[^\r]*(?=\r\n)", re.IGNORECASE)
+_STATUS: Final = slice(9, 12)  # in the first line of an answer
+_BEGIN: Final = b"\r\ntrace"
+_TRACE_BITS: Final = 128
+_SPAN_BITS: Final = 64
+
+
+class Tracer:
+    """
+    Gives requests their place in a trace.
+
+    Args:
+        share: The part of those requests that is sampled of which nobody else has decided it.
+        draw: Gives a random number of at least 0 and below 1.
+        draw_bits: Gives a random number of so many bits.
+    """
+
+    def __init__(
+        self, share: float, draw: Callable[[], float], draw_bits: Callable[[int], int]
+    ) -> None:
+        self._share = share
+        self._draw = draw
+        self._draw_bits = draw_bits
+
+    def begin(self, exchange: Exchange, *, is_trusted: bool = False) -> None:
+        """
+        Decide whether a request that is yet to be sent is sampled, and say so in its head.
+
+        Args:
+            exchange: Its request.
+            is_trusted: Whether a trusted proxy has brought it, whose decision counts.
+        """
+        head = exchange.head_bytes
+        # Most heads have neither field, and this is the quick way to know.
+        has_context = _BEGIN in head.lower()
+        values = _PARENT.findall(head) if has_context else ()
+        parent = parse_traceparent(values[0]) if len(values) == 1 else None
+        if parent is not None and is_trusted:
+            is_sampled = parent.is_sampled
+        else:
+            is_sampled = self._draw() < self._share
+        if parent is not None and not is_sampled:
+            return
+        trace_id = self._number(_TRACE_BITS) if parent is None else parent.trace_id
+        ours = TraceParent(trace_id, self._number(_SPAN_BITS), is_sampled)
+        if has_context:
+            # What was said of a trace that cannot be read belongs to no trace.
+            head = (_CONTEXT if parent is None else _PARENT).sub(b"", head)
+        exchange.head_bytes = b"%btraceparent: %b\r\n\r\n" % (head[:-2], ours.value)
+        if is_sampled:
+            exchange.parent_span = b"" if parent is None else parent.parent_id
+
+    def _number(self, bits: int) -> bytes:
+        return b"%0*x" % (bits // 4, self._draw_bits(bits) or 1)
+
+
+class SpanRecorder(Recorder):
+    """
+    Collects exchanges that are sampled, and passes all that it is told on to the access log.
+
+    Attributes:
+        log: What the access log is told by, if there is one.
+    """
+
+    log: Recorder | None = None
+
+    def usual(
+        self,
+        exchange: Exchange,
+        tries: tuple[int, bytes],
+        data: bytes,
+        bytes_out: int,
+        now: float,
+    ) -> None:
+        """Record an exchange on the straight road, if it is sampled."""
+        if self.log is not None:
+            self.log.usual(exchange, tries, data, bytes_out, now)
+        if exchange.parent_span is not None:
+            body = len(data) - data.find(b"\r\n\r\n") - len(b"\r\n\r\n")
+            exchange.bytes_out, exchange.head_bytes_out = bytes_out, bytes_out - body
+            self._keep_span(exchange, now, int(data[_STATUS]), b"")
+
+    def _end(self, exchange: Exchange, now: float, status: int, reason: bytes) -> None:
+        if self.log is not None:
+            self.log._end(exchange, now, status, reason)
+        if exchange.parent_span is not None:
+            self._keep_span(exchange, now, status, reason)
+
+    def _answered(
+        self, downstream: Answering, reason: ReplyReason, head_bytes: int, bytes_out: int
+    ) -> None:
+        # What no endpoint is asked for has no span.
+        if self.log is not None:
+            self.log._answered(downstream, reason, head_bytes, bytes_out)
+
+    def _keep_span(self, exchange: Exchange, now: float, status: int, reason: bytes) -> None:
+        parent = exchange.parent_span or b""
+        self._keep(with_parent(note_of(exchange, now, status, reason), parent))
+
+    def flush(self) -> None:
+        """Hand on what has been collected."""
+        super().flush()
+        if self.log is not None:
+            self.log.flush()
+
+    def counters(self, *, is_log: bool) -> dict[str, Number]:
+        """Return how many nobody could take, by series; see `Recorder.counters`."""
+        own: dict[str, Number] = {series("spans_dropped_total", at="worker"): self.dropped}
+        return own if self.log is None else {**own, **self.log.counters(is_log=is_log)}
