@@ -189,9 +189,14 @@ class _Reader:
     def passing_policy(self) -> Policy:
         """Return the policy of an Ingress whose TLS goes through: what is about connections."""
         balancing = Balancing(self.value(LB_TYPE), self.value(HASH_BY), self.value(SESSION_STICKY))
-        for annotation in _ABOUT_REQUESTS:
-            if annotation.name in self._values:
+        for annotation in ANNOTATIONS:
+            if annotation.name not in self._values or annotation is SSL_PASSTHROUGH:
+                continue
+            if annotation in _ABOUT_REQUESTS:
                 self._ignore(annotation.name, "it has no effect")
+            elif annotation.protects and self.value(annotation) != annotation.default:
+                what = "it cannot be given where TLS is not opened (ssl-passthrough)"
+                self._refuse("security_unsupported", annotation.name, what)
         if balancing.hash_by != HashBy():
             self._ignore(HASH_BY.name, "the address of the client is hashed")
             balancing = attrs.evolve(balancing, hash_by=HashBy())
