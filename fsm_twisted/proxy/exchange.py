@@ -77,7 +77,10 @@ class Exchange(Account):
     @classmethod
     def of_head(cls, downstream: ClientSide, admitted: Admitted, claims: Claims) -> Self:
         """Make the exchange of any request."""
-        head, state = admitted.head, admitted.upstream
+        head, state, above = admitted.head, admitted.upstream, None
+        tracer = downstream.plane.tracer
+        if tracer is not None:
+            head, claims, above = tracer.placed(head, claims)
         sent = write_request_head(
             head, claims.fields, target=admitted.target, host=head.authority.wire
         )
@@ -94,8 +97,7 @@ class Exchange(Account):
         self._fields = head.fields
         if not is_empty(head.framing):
             self.body = RequestBody(is_chunked=head.framing is CHUNKED)
-        if self.plane.tracer is not None:
-            self.plane.tracer.begin(self, is_trusted=claims.is_trusted)
+        self.parent_span = above
         return self
 
     @property

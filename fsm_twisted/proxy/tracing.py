@@ -8,16 +8,21 @@ came with, so that no trace loses its thread, or gets one that says that it is n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
+from fsm_twisted.message.fields import values_of
 from fsm_twisted.message.traceparent import TraceParent, parse_traceparent
 from fsm_twisted.observe.exposition import series
 from fsm_twisted.observe.spans import with_parent
 from fsm_twisted.proxy.record import Recorder, note_of
 
 if TYPE_CHECKING:
+    from fsm_twisted.message.heads import RequestHead
     from fsm_twisted.observe.report import Number
+    from fsm_twisted.proxy.client import Claims
     from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.record import Answering
     from fsm_twisted.snapshot.reasons import ReplyReason
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 _PARENT: Final = re.compile(rb"\r\ntraceparent:[ \t]*([^\r]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
 _CONTEXT: Final = re.compile(rb"\r\ntrace(?:parent|state):[^\r]*(?=\r\n)", re.IGNORECASE)
 _STATUS: Final = slice(9, 12)  # in the first line of an answer
+_BOTH: Final = (b"traceparent", b"tracestate")
 _BEGIN: Final = b"\r\ntrace"
 _TRACE_BITS: Final = 128
 _SPAN_BITS: Final = 64
@@ -47,36 +53,74 @@ class Tracer:
         self._draw = draw
         self._draw_bits = draw_bits
 
-    def begin(self, exchange: Exchange, *, is_trusted: bool = False) -> None:
+    def begin(self, exchange: Exchange) -> None:
         """
-        Decide whether a request that is yet to be sent is sampled, and say so in its head.
+        Decide whether a request is sampled, and say so in its head.
 
         Args:
-            exchange: Its request.
-            is_trusted: Whether a trusted proxy has brought it, whose decision counts.
+            exchange: Of a stranger's usual request, which is yet to be sent.
         """
         head = exchange.head_bytes
         # Most heads have neither field, and this is the quick way to know.
         has_context = _BEGIN in head.lower()
-        values = _PARENT.findall(head) if has_context else ()
-        parent = parse_traceparent(values[0]) if len(values) == 1 else None
+        parent = _parent_of(_PARENT.findall(head)) if has_context else None
+        ours = self._ours(parent, is_trusted=False)
+        if ours is None:
+            return
+        if has_context:
+            # What was said of a trace that cannot be read belongs to no trace.
+            head = (_CONTEXT if parent is None else _PARENT).sub(b"", head)
+        exchange.head_bytes = b"%b%b\r\n" % (head[:-2], _line(ours))
+        exchange.parent_span = _above(ours, parent)
+
+    def placed(
+        self, head: RequestHead, claims: Claims
+    ) -> tuple[RequestHead, Claims, bytes | None]:
+        """
+        Decide whether any request is sampled.
+
+        Returns:
+            Its head and our fields as an endpoint is to get them, and `Account.parent_span`.
+        """
+        parent = _parent_of(values_of(head.fields, b"traceparent"))
+        ours = self._ours(parent, is_trusted=claims.is_trusted)
+        if ours is None:
+            return head, claims, None
+        stale = _BOTH if parent is None else _BOTH[:1]
+        fields = tuple(each for each in head.fields if each[0].lower() not in stale)
+        head = attrs.evolve(head, fields=fields)
+        claims = attrs.evolve(claims, fields=claims.fields + _line(ours))
+        return head, claims, _above(ours, parent)
+
+    def _ours(self, parent: TraceParent | None, *, is_trusted: bool) -> TraceParent | None:
+        """Return what the endpoint is to be told, None when the request goes on as it came."""
         if parent is not None and is_trusted:
             is_sampled = parent.is_sampled
         else:
             is_sampled = self._draw() < self._share
         if parent is not None and not is_sampled:
-            return
+            return None
         trace_id = self._number(_TRACE_BITS) if parent is None else parent.trace_id
-        ours = TraceParent(trace_id, self._number(_SPAN_BITS), is_sampled)
-        if has_context:
-            # What was said of a trace that cannot be read belongs to no trace.
-            head = (_CONTEXT if parent is None else _PARENT).sub(b"", head)
-        exchange.head_bytes = b"%btraceparent: %b\r\n\r\n" % (head[:-2], ours.value)
-        if is_sampled:
-            exchange.parent_span = b"" if parent is None else parent.parent_id
+        return TraceParent(trace_id, self._number(_SPAN_BITS), is_sampled)
 
     def _number(self, bits: int) -> bytes:
         return b"%0*x" % (bits // 4, self._draw_bits(bits) or 1)
+
+
+def _parent_of(values: Sequence[bytes]) -> TraceParent | None:
+    """Return the context that a request has come with; several are none."""
+    return parse_traceparent(values[0]) if len(values) == 1 else None
+
+
+def _line(ours: TraceParent) -> bytes:
+    return b"traceparent: %b\r\n" % ours.value
+
+
+def _above(ours: TraceParent, parent: TraceParent | None) -> bytes | None:
+    """Return `Account.parent_span` of a request that is told *ours*."""
+    if not ours.is_sampled:
+        return None
+    return b"" if parent is None else parent.parent_id
 
 
 class SpanRecorder(Recorder):
