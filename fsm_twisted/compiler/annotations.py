@@ -202,13 +202,14 @@ UPSTREAM_PROTOCOL: Final = Annotation[ServiceProtocol](
     name="upstream-protocol",
     parse=parse_protocol,
     default=ServiceProtocol.HTTP,
-    values="`HTTP`, `HTTPS`, in any case; `GRPC`, `GRPCS` and `H2C` are known, but not spoken yet",
+    values="`HTTP`, `HTTPS`, `GRPC`, `GRPCS`, `H2C`, in any case",
     default_text="`HTTP`",
-    effect="the protocol spoken to the Service; `HTTPS` switches TLS on, also without a Secret",
-    error=f"finding `upstream_tls_invalid`, {_REFUSED}; so it is with `GRPCS` "
-    "(`security_unsupported`); `GRPC` and `H2C` are a warning (`annotation_unavailable`), and "
-    "HTTP/1.1 is spoken",
-    risk="`HTTPS` alone encrypts but does not check who answers: set `upstream-ssl-verify`",
+    effect="what is spoken to the Service: HTTP/1.1, or HTTP/2 with `GRPC`, `GRPCS` and `H2C` "
+    "(prior knowledge; by TLS with ALPN `h2`); `HTTPS` and `GRPCS` switch TLS on, also without a "
+    "Secret",
+    error=f"finding `upstream_tls_invalid`, {_REFUSED}",
+    risk="`HTTPS` and `GRPCS` alone encrypt but do not check who answers: set "
+    "`upstream-ssl-verify`",
     example="HTTPS",
     protects=True,
 )

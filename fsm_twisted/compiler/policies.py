@@ -125,7 +125,7 @@ def read_policy(
         reader.value(CONNECT_TIMEOUT), reader.value(READ_TIMEOUT), reader.value(SEND_TIMEOUT)
     )
     spoken = reader.value(UPSTREAM_PROTOCOL)
-    protocol = reader.protocol(spoken)
+    protocol = Protocol.HTTP2 if spoken in _HTTP2 else Protocol.HTTP1
     tls = reader.upstream_tls(spoken, find, allows_foreign=options.allows_foreign_secrets)
     reader.look_at_other_names()
     return Policy(
@@ -242,18 +242,6 @@ class _Reader:
             self._note("rewrite_invalid", "rewrite-target-*", found, _SENT_AS_IS)
             return None
         return found
-
-    def protocol(self, asked: ServiceProtocol) -> Protocol:
-        """Return what is to be spoken to the Service; HTTP/2 is known but not spoken yet."""
-        if asked not in _HTTP2:
-            return Protocol.HTTP1
-        what = f"{asked.value} cannot be spoken to the Service yet"
-        name = UPSTREAM_PROTOCOL.name
-        if asked is ServiceProtocol.GRPCS:
-            self._refuse("security_unsupported", name, what)
-        else:
-            self._note("annotation_unavailable", name, what, "HTTP/1.1 is spoken")
-        return Protocol.HTTP2
 
     def upstream_tls(
         self, protocol: ServiceProtocol, find: FindSecret, *, allows_foreign: bool

@@ -40,7 +40,6 @@ from fsm_twisted.http2.frames import (
     write_frame,
     write_ping,
 )
-from fsm_twisted.http2.patience import Budget
 from fsm_twisted.http2.table import DEFAULT_TABLE_BYTES
 
 _BOOLEAN: Final = 1
@@ -52,17 +51,16 @@ _COST_OF_TINY: Final = 16
 class Control:
     """Acts on the frames that carry nothing of a message."""
 
-    __slots__ = ("_core", "_decoder", "_is_acknowledged", "budget", "settings_seen")
+    __slots__ = ("_core", "_decoder", "_is_acknowledged", "settings_seen")
 
     def __init__(self, core: Core, decoder: Decoder) -> None:
         self._core = core
         self._decoder = decoder
         self._is_acknowledged = False
         self.settings_seen = False
-        self.budget = Budget(core.limits.control, core.now, "control and empty frames")
 
     def _spend(self) -> None:
-        self.budget.spend(self._core.now)
+        self._core.control.spend(self._core.now)
 
     # SETTINGS
 
@@ -111,7 +109,7 @@ class Control:
             core.peer_frame_bytes = value
         elif setting == MAX_CONCURRENT_STREAMS:
             if not core.is_server:
-                core.peer_streams = value
+                core.peer_streams = min(value, core.limits.streams)
         elif setting in (ENABLE_PUSH, ENABLE_CONNECT_PROTOCOL):
             self._set_flag(setting, value)
 
@@ -138,7 +136,7 @@ class Control:
             if stream.send_window > LARGEST_WINDOW:
                 raise _window_fault("SETTINGS_INITIAL_WINDOW_SIZE makes a window overflow")
         if change > 0:
-            self.budget.spend(core.now, self._tell_opened())
+            core.control.spend(core.now, self._tell_opened())
 
     # WINDOW_UPDATE
 
@@ -213,7 +211,8 @@ class Control:
         if stream is None:
             self._spend()
             return
-        core.resets.spend(core.now)
+        if core.is_server:  # else it was us who have opened it
+            core.resets.spend(core.now)
         core.forget(stream)
         unprocessed = code == ErrorCode.REFUSED_STREAM and not core.is_server
         self._core.events.append(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from fsm_twisted.http2.codes import (
     DEFAULT_WINDOW,
     ENABLE_CONNECT_PROTOCOL,
@@ -33,8 +31,6 @@ from fsm_twisted.http2.patience import Budget
 from fsm_twisted.http2.streams import Numbers, Stream
 from fsm_twisted.http2.table import DEFAULT_TABLE_BYTES
 
-_MANY_STREAMS: Final = 2**31 - 1  # what a peer allows that says nothing (section 6.5.2)
-
 
 class Core:
     """
@@ -52,7 +48,8 @@ class Core:
         stream_window: What we let the peer send on a new stream: ours once it is acknowledged.
         peer_window: What the peer lets us send on a new stream.
         peer_frame_bytes: Largest payload of a frame that we send.
-        peer_streams: How many streams the peer lets us open.
+        peer_streams: How many streams we may open: as many as the peer lets us, and we want.
+        control: What is left for frames that are about nothing.
         peer_extended_connect: The peer offers RFC 8441.
         is_refusing: No new streams: GOAWAY has named the last one.
         is_draining: GOAWAY has gone, perhaps without a last stream.
@@ -66,6 +63,7 @@ class Core:
         "_window_share",
         "answers",
         "blocked",
+        "control",
         "encoder",
         "ended",
         "events",
@@ -110,7 +108,7 @@ class Core:
         self.stream_window = DEFAULT_WINDOW
         self.peer_window = DEFAULT_WINDOW
         self.peer_frame_bytes = SMALLEST_FRAME_LIMIT
-        self.peer_streams = 0 if is_server else _MANY_STREAMS
+        self.peer_streams = 0 if is_server else limits.streams
         self.peer_extended_connect = False
         self.is_refusing = False
         self.is_draining = False
@@ -118,6 +116,7 @@ class Core:
         self.ended = False
         self.resets = Budget(limits.resets, now, "streams that end by RST_STREAM")
         self.updates = Budget(limits.updates, now, "WINDOW_UPDATE frames")
+        self.control = Budget(limits.control, now, "control and empty frames")
         self._introduce()
 
     def _introduce(self) -> None:

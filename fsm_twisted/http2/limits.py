@@ -25,7 +25,8 @@ class Limits:
     Sizes in bytes, numbers of things, for one connection.
 
     Attributes:
-        streams: Streams that the peer may have open at once (SETTINGS_MAX_CONCURRENT_STREAMS).
+        streams: Streams that may be open at once: those of a client that we serve
+            (SETTINGS_MAX_CONCURRENT_STREAMS), or as client our own, if the peer allows as many.
         stream_window: What the peer may send on a stream before the bytes are `consumed`.
         connection_window: The same for all streams together.
         frame_bytes: Largest payload of a frame that we accept (SETTINGS_MAX_FRAME_SIZE).
@@ -38,12 +39,13 @@ class Limits:
         encoder_table_bytes: Most that our own encoder uses of the table that the peer offers.
         interim: Most 1xx heads before a response.
         queued_frames: Answers (PING, SETTINGS, RST_STREAM) that may wait for `take_output`.
-        resets: Budget of streams that end by RST_STREAM, the peer's or ours for its errors.
+        resets: Budget of streams that end by RST_STREAM: a client's, or ours for its errors.
         control: Budget of PING, SETTINGS and the streams that these wake, PRIORITY, empty DATA
-            and unknown frames.
-        updates: Budget of WINDOW_UPDATE; each DATA frame that we send adds two, unless a window
-            has made it tiny. One that opens the connection's window by next to nothing while
-            streams wait for it costs more.
+            and unknown frames; each DATA frame that we send adds one, for peers measure the way
+            by a PING.
+        updates: Budget of WINDOW_UPDATE; each DATA frame that we send adds two. Both only unless
+            a window has made the frame tiny. One that opens the connection's window by next to
+            nothing while streams wait for it costs more.
         extended_connect: Offer RFC 8441 (servers), which is how WebSocket comes over HTTP/2.
     """
 

@@ -138,7 +138,7 @@ class Messages:
         core = self._core
         self._control.check_used(number, name)
         if core.numbers.was_reset_here(number):
-            self._control.budget.spend(core.now)
+            core.control.spend(core.now)
             return
         if core.numbers.was_passed_over(number):
             raise protocol_fault(f"{name} on a stream that was passed over")
@@ -177,7 +177,7 @@ class Messages:
             core.give_back_on(stream, dropped)
         end = bool(flags & END_STREAM)
         if not payload and not end:
-            self._control.budget.spend(core.now)
+            core.control.spend(core.now)
         elif not stream.is_refused:
             stream.unconsumed += len(payload)
             self._report(DataReceived(number, payload, end))

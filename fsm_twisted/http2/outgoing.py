@@ -21,7 +21,8 @@ from fsm_twisted.message.heads import RequestHead, ResponseHead
 _OK: Final = 200
 _LARGEST_PIECE: Final = 65536
 _UPDATES_A_FRAME: Final = 2  # one for the stream, one for the connection
-_TINY_PIECE: Final = 256  # what a window has cut to less pays for no updates (CVE-2019-9511)
+_TINY_PIECE: Final = 256  # what a window has cut to less pays for none of both (CVE-2019-9511)
+_PINGS_A_FRAME: Final = 1  # gRPC's peers measure the way with every piece that comes
 
 
 class Outgoing:
@@ -112,6 +113,7 @@ class Outgoing:
         if taken < size:
             if 0 < taken < _TINY_PIECE:
                 core.updates.add(-_UPDATES_A_FRAME)
+                core.control.add(-_PINGS_A_FRAME)
             core.blocked[number] = None
             if taken <= 0:
                 return 0
@@ -140,11 +142,13 @@ class Outgoing:
             add(pack_head(limit >> 8, limit & 0xFF, DATA, 0, stream.number))
             add(data[at : at + limit])
             core.updates.add(_UPDATES_A_FRAME)
+            core.control.add(_PINGS_A_FRAME)
             at += limit
         rest = size - at
         add(pack_head(rest >> 8, rest & 0xFF, DATA, flags, stream.number))
         add(data[at:] if at else data)
         core.updates.add(_UPDATES_A_FRAME)
+        core.control.add(_PINGS_A_FRAME)
 
     def send_trailers(self, number: int, fields: Fields) -> None:
         """See `Connection.send_trailers`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fsm_twisted.http2.codes import ErrorCode
 from fsm_twisted.proxy.attempts import Attempts
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class Account:
         bytes_out: Of the answer so far, head and body.
         head_bytes_out: Of its head alone.
         cut_reason: Why the answer is not whole.
+        reset_code: The same for an HTTP/2 client.
+        wants_trailers: The client has said that it takes them (``te: trailers``).
+        is_grpc: It is a call of gRPC, and the endpoint is spoken to by HTTP/2.
     """
 
     downstream: ClientSide
@@ -51,6 +55,8 @@ class Account:
     sent = 0.0
     status = bytes_in = bytes_out = head_bytes_out = 0
     cut_reason = b"client_gone"
+    reset_code = ErrorCode.INTERNAL_ERROR
+    wants_trailers = is_grpc = False
     _key: bytes
     _fields: Fields = ()
     _attempts: Attempts | None = None

@@ -72,6 +72,8 @@ def _route(head: RequestHead, bound: BoundRoute | None) -> Admitted | LocalReply
         return _NO_ROUTE
     if bound.upstream is None:
         return LocalReply(bound.route.refusal or REPLIES["no_service"], bound=bound)
+    if head.upgrade and bound.upstream.is_http2:
+        return LocalReply(REPLIES["upgrade_refused"], bound=bound)
     if bound.rewrite is None:
         return Admitted(head, bound, bound.upstream, target.wire)
     path = bound.rewrite(target.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fsm_twisted.proxy.retry import FREE_ATTEMPTS, Failure, may_retry
+from fsm_twisted.proxy.retry import FREE_ATTEMPTS, NOTHING_DONE, SAME_AGAIN, Failure, may_retry
 
 if TYPE_CHECKING:
     from fsm_twisted.balancing.budget import RetryBudget
@@ -25,7 +25,7 @@ class Attempts:
 
     Attributes:
         is_new: Whether the client has no affinity cookie yet.
-        closed: How often a connection has closed on the request before an answer.
+        closed: How often an endpoint has been asked and has not begun to answer.
         again: How often an endpoint that had been tried was allowed once more.
     """
 
@@ -97,18 +97,18 @@ class Attempts:
         again = may_retry(
             failure, method, has_body=has_body, is_replayable=whole, retries=self.closed
         )
-        is_free = failure is Failure.NOT_CONNECTED and len(self._tried) <= FREE_ATTEMPTS
+        is_free = failure in NOTHING_DONE and self.tries <= FREE_ATTEMPTS
         if not again or not (is_free or budget.spend()):
             return False
         if failure is not Failure.NOT_CONNECTED:
             self.closed += 1
-        if failure is Failure.REUSED_CLOSED:
+        if failure in SAME_AGAIN:
             self._allow_last_again()
         self._state.cells.retries += 1
         return True
 
     def _allow_last_again(self) -> None:
-        """Let a stale connection's endpoint be asked once more when no other is left."""
+        """Let an endpoint that is not at fault be asked once more when no other is left."""
         if self._state.balancer.pick(self._key, self._tried) is None:
             self._tried.pop()
             self.again += 1

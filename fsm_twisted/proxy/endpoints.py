@@ -16,6 +16,7 @@ from fsm_twisted.snapshot.model import Upstream
 if TYPE_CHECKING:
     from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.plane import DataPlane
+    from fsm_twisted.proxy.sides import EndpointSide
 
 _log = Logger()
 
@@ -47,8 +48,8 @@ class EndpointState(EndpointLoad):
         self.ejections = 0
         self.users = 0
 
-    def connection(self, plane: DataPlane, exchange: Exchange) -> UpstreamConnection:
-        """Make a connection for *exchange*, which has yet to connect."""
+    def connection(self, plane: DataPlane, exchange: Exchange) -> EndpointSide:
+        """Make the endpoint's side of *exchange*, which has yet to connect."""
         return UpstreamConnection(plane, self, exchange)
 
     def idle_for(self, exchange: Exchange) -> list[UpstreamConnection]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from fsm_twisted.http1.writer import write_request_head
+from fsm_twisted.http2.codes import ErrorCode
 from fsm_twisted.message.framing import CHUNKED, is_empty
 from fsm_twisted.proxy.account import Account
+from fsm_twisted.proxy.grpc import is_grpc
 from fsm_twisted.proxy.request_body import RequestBody
 from fsm_twisted.proxy.response import Response
 from fsm_twisted.proxy.retry import IDEMPOTENT, Failure
@@ -91,6 +93,7 @@ class Exchange(Account):
         self.admitted, self.claims = admitted, claims
         self.minor, self.persistent = head.minor, head.persistent
         self.is_usual = False
+        self.is_grpc = state.is_http2 and is_grpc(head.fields)
         self.bound = admitted.bound
         self._is_secure = claims.is_secure
         self.hsts = self.plane.hsts_for(head, claims)
@@ -129,9 +132,8 @@ class Exchange(Account):
                 self.connected(upstream)
                 return
             upstream.close()
-        upstream = endpoint.connection(self.plane, self)
-        self.upstream = upstream
-        upstream.connect(state.connect_seconds)
+        self.upstream = side = endpoint.connection(self.plane, self)
+        side.connect(state.connect_seconds)
 
     def affinity_field(self) -> bytes:
         """Return the Set-Cookie line that keeps a new client with its endpoint, or nothing."""
@@ -162,7 +164,7 @@ class Exchange(Account):
         now = self.plane.seconds()
         if upstream.has_output:
             upstream.deadline = now + self.state.send_seconds
-        elif self._response is not None or not self.is_incomplete:
+        elif self._response is not None or self.is_grpc or not self.is_incomplete:
             upstream.deadline = now + self.state.read_seconds
         else:
             upstream.deadline = _NEVER  # it is waiting for the client, whose time is limited
@@ -249,11 +251,37 @@ class Exchange(Account):
         if upstream is not None and upstream.is_connecting:
             self._failure = REPLIES["connect_timeout"]
             self._try_again(Failure.NOT_CONNECTED)
+        elif self._response is None and self.is_incomplete and not self._is_slow(upstream):
+            self.answer(REPLIES["request_timeout"])
         elif self._response is None or not self._response.has_begun:
             self.note_failure()
             self.answer(REPLIES["upstream_timeout"])
         else:
             self.cut("upstream_timeout")
+
+    def _is_slow(self, upstream: EndpointSide | None) -> bool:
+        """Whether it is the endpoint that takes nothing, and not the client that sends nothing."""
+        return upstream is not None and upstream.has_output
+
+    def not_processed(self, upstream: EndpointSide) -> None:
+        """The endpoint has ended the exchange, and has surely not acted on the request."""
+        if upstream is not self.upstream:
+            return
+        if self._response is None:
+            self._failure = REPLIES["upstream_refused"]
+            self._try_again(Failure.NOT_PROCESSED)
+        else:
+            self._response.lost()
+
+    def upstream_reset(self, upstream: EndpointSide, code: int) -> None:
+        """The endpoint has ended the exchange before its end, by the HTTP/2 error *code*."""
+        if upstream is not self.upstream:
+            return
+        self.reset_code = _PASSED_ON.get(code, ErrorCode.INTERNAL_ERROR)
+        if self.is_grpc and code in _PASSED_ON:
+            self.cut("upstream_reset")  # gRPC has a status for it
+        else:
+            self.answer(REPLIES["upstream_reset"])
 
     def overloaded(self, upstream: EndpointSide) -> None:
         """The process has no descriptor left for a connection."""
@@ -261,7 +289,7 @@ class Exchange(Account):
             self.answer(REPLIES["overloaded"])
 
     def _try_again(self, failure: Failure) -> None:
-        if failure is not Failure.REUSED_CLOSED:
+        if failure not in _BLAMELESS:
             self.note_failure()
         self._leave_upstream()
         body = self.body
@@ -329,3 +357,8 @@ class Exchange(Account):
 
 
 _NEVER = float("inf")
+_BLAMELESS = frozenset({Failure.REUSED_CLOSED, Failure.NOT_PROCESSED})
+# What the client of a stream may learn of the endpoint's reasons; the others lie between us two.
+_PASSED_ON: dict[int, ErrorCode] = {
+    code: code for code in (ErrorCode.CANCEL, ErrorCode.ENHANCE_YOUR_CALM)
+}

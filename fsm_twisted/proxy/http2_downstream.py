@@ -7,18 +7,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from fsm_twisted.http2 import events
-from fsm_twisted.http2.codes import ErrorCode
 from fsm_twisted.http2.connection import Connection, Role
 from fsm_twisted.message.framing import NO_BODY, Sized
-from fsm_twisted.net.descriptor import HIGH_WATER_BYTES
-from fsm_twisted.net.loop import outbox_of
 from fsm_twisted.proxy.admission import Admitted, LocalReply, admit
 from fsm_twisted.proxy.client import Claims, Peer, claims_of
+from fsm_twisted.proxy.http2_connection import Http2Connection
 from fsm_twisted.proxy.http2_exchange import HTTP2, Http2Exchange
-from fsm_twisted.proxy.http2_output import Http2Output
 from fsm_twisted.proxy.http2_stream import Http2Stream
 from fsm_twisted.proxy.http2_usual import METHODS, REQUEST_LINES
-from fsm_twisted.proxy.lingering import Lingering
 from fsm_twisted.proxy.record import Asked, note_of_peer
 from fsm_twisted.proxy.websocket import asked_with_key
 from fsm_twisted.snapshot.reasons import REPLIES
@@ -32,45 +28,34 @@ GOAWAY_SECONDS: Final = 1.0
 """How long after the first GOAWAY of a drain the last one follows: a round trip at least."""
 
 
-class Http2Downstream(Lingering):
+class Http2Downstream(Http2Connection):
     """
     A client's HTTP/2 connection.
-
-    What is to be sent is written once at the end of a turn, and not at all while the client does
-    not read: then it waits in the streams, which pause their endpoints.
 
     Attributes:
         peer: The client.
         note: What the access log says of it.
-        codec: The state of the connection; `touch` after each call that may have output.
     """
 
     __slots__ = (
         "_drain_end",
         "_firm_end",
         "_head_begun",
-        "_is_touched",
-        "_queued",
         "_rest_end",
         "_streams",
-        "_waiting",
-        "codec",
         "note",
         "peer",
     )
 
     def __init__(self, plane: DataPlane, peer: Peer) -> None:
-        super().__init__(plane)
+        codec = Connection(Role.SERVER, plane.http2_limits, now=plane.seconds())
+        super().__init__(plane, codec)
         self.peer = peer
         self.note = b""
-        self.codec = Connection(Role.SERVER, plane.http2_limits, now=plane.seconds())
         self._streams: dict[int, Http2Stream] = {}
-        self._waiting: dict[Http2Output, None] = {}  # for room in the socket, in their order
-        self._is_touched = False
         # Of the deadline: what streams put off, and what they do not (a head in pieces, a drain).
         self._rest_end = self._firm_end = _NEVER
         self._head_begun = self._drain_end = _NEVER
-        self._queued = 0  # bytes of bodies that the codec has had since the last write
 
     def start(self) -> None:
         """Begin to read; the first request has its time limit from now on."""
@@ -164,9 +149,11 @@ class Http2Downstream(Lingering):
             stream.asked = Asked(head, claims, decision.bound, head_size(head), HTTP2)
             stream.reply(decision.reason, decision.fields + plane.hsts_for(head, claims))
         else:
-            self._admitted(stream, decision, claims)
+            self._admitted(stream, decision, claims, wants_trailers=event.trailers_welcome)
 
-    def _admitted(self, stream: Http2Stream, admitted: Admitted, claims: Claims) -> None:
+    def _admitted(
+        self, stream: Http2Stream, admitted: Admitted, claims: Claims, *, wants_trailers: bool
+    ) -> None:
         """Send a request on its way."""
         head, limit = admitted.head, admitted.bound.body_limit_bytes
         size, framing = head_size(head), head.framing
@@ -176,6 +163,7 @@ class Http2Downstream(Lingering):
             return
         exchange = Http2Exchange.of_head(stream, admitted, claims)
         exchange.bytes_in, exchange.minor = size, HTTP2
+        exchange.wants_trailers = wants_trailers
         stream.exchange = exchange
         if exchange.is_incomplete:
             stream.body_left = limit
@@ -215,57 +203,11 @@ class Http2Downstream(Lingering):
     def _connection_ended(self, _: events.ConnectionEnded) -> None:
         self._end()
 
-    def _nothing_to_do(self, _: events.Event) -> None:
-        pass
-
     def input_ended(self) -> None:
         """Close: streams cannot be half of a connection."""
         self.close()
 
     # Output
-
-    def touch(self) -> None:
-        """Write what the codec has, at the end of the turn."""
-        if self._is_touched or self.is_closed:
-            return
-        self._is_touched = True
-        outbox = outbox_of(self._loop)
-        if outbox is not None:
-            outbox.append(self)
-        else:
-            self._loop.callLater(0, self.flush)
-
-    def flush(self) -> None:
-        """Write what the codec has, if the client reads."""
-        self._is_touched = False
-        if self.is_closed or self._finishing or self.is_full:
-            return
-        self._queued = 0
-        data = self.codec.take_output()
-        if data:
-            self.write(data)
-
-    def has_room(self) -> bool:
-        """Tell whether streams may have more sent."""
-        if self._queued > HIGH_WATER_BYTES:
-            self.flush()
-        return not self.is_full
-
-    def send_data(self, number: int, payload: bytes, *, end: bool) -> int:
-        """Send part of a body; return how many bytes the windows let through."""
-        taken = self.codec.send_data(number, payload, end=end)
-        self.sent(taken)
-        return taken
-
-    def sent(self, size: int) -> None:
-        """Note that the codec has so much more of bodies to be written."""
-        self._queued += size
-        if not self._is_touched:
-            self.touch()
-
-    def wait_for_room(self, stream: Http2Output) -> None:
-        """Have *stream* pushed once the client reads."""
-        self._waiting[stream] = None
 
     def output_progressed(self) -> None:
         """Give the client time for the rest."""
@@ -275,11 +217,7 @@ class Http2Downstream(Lingering):
         """Stop the clock that ran while output waited; let streams go on, each in its turn."""
         if not self._lingers:
             self._rest()
-        self.flush()
-        while self._waiting and self.has_room():
-            stream = next(iter(self._waiting))
-            del self._waiting[stream]
-            stream.push()
+        super().output_drained()
 
     def _rest(self) -> None:
         """Wait for nothing while there are streams, else for the next one."""
@@ -320,7 +258,7 @@ class Http2Downstream(Lingering):
         if self.has_output or self._lingers:
             self.abort() if self.has_output else self.close()
         else:
-            self._say_goodbye()
+            self.say_goodbye()
             self._end()
 
     def drain(self) -> None:
@@ -341,17 +279,6 @@ class Http2Downstream(Lingering):
                 stream.exchange.cut(code)
         self.abort()
 
-    def close(self) -> None:
-        """Close now, with a last word while the client can be told."""
-        if not self.is_closed and not self._finishing:
-            self._say_goodbye()
-            self.flush()
-        super().close()
-
-    def _say_goodbye(self) -> None:
-        if not self.codec.ended:
-            self.codec.abort(ErrorCode.NO_ERROR)
-
     def _end(self) -> None:
         """Send what waits, then end the output."""
         if self._finishing or self.is_closed:
@@ -363,10 +290,6 @@ class Http2Downstream(Lingering):
     def _drop_streams(self) -> None:
         for stream in tuple(self._streams.values()):
             stream.gone()
-
-    def output_ended(self) -> None:
-        """Linger, so that the last words are not destroyed by a reset."""
-        self.linger()
 
     def closed(self) -> None:
         """Tell whoever is on the other side, once."""
@@ -389,7 +312,7 @@ _ACTIONS: Final[dict[type, Callable[[Http2Downstream, Any], None]]] = {
     events.StreamReset: Http2Downstream._stream_reset,
     events.WindowOpened: Http2Downstream._window_opened,
     events.ConnectionEnded: Http2Downstream._connection_ended,
-    events.PeerSettings: Http2Downstream._nothing_to_do,
-    events.GoAwayReceived: Http2Downstream._nothing_to_do,
-    events.PingAnswered: Http2Downstream._nothing_to_do,
+    events.PeerSettings: Http2Downstream.nothing_to_do,
+    events.GoAwayReceived: Http2Downstream.nothing_to_do,
+    events.PingAnswered: Http2Downstream.nothing_to_do,
 }

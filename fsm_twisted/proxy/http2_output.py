@@ -1,4 +1,4 @@
-"""What a stream of an HTTP/2 client has to send, and the wait for windows and for the socket."""
+"""What a stream has to send, and the wait for windows and for the socket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
     from fsm_twisted.net.stream import Producer
-    from fsm_twisted.proxy.http2_downstream import Http2Downstream
+    from fsm_twisted.proxy.http2_connection import Http2Connection
+    from fsm_twisted.proxy.plane import DataPlane
 
 _NEVER = float("inf")
 
@@ -17,18 +18,20 @@ class Http2Output:
     The output of one stream.
 
     What the windows or the socket do not take waits here, and the producer is paused until all of
-    that is sent: so no more waits than one read of an endpoint.
-
-    Args:
-        connection: The client's connection.
-        number: That of the stream.
+    that is sent: so no more waits than one read of its connection.
 
     Attributes:
+        connection: The connection that it belongs to.
+        number: Its number there; 0 before it has one.
+        plane: What all connections share.
         is_over: There is no such stream any more.
         is_timed: The sweep keeps the deadline.
         has_ended: Nothing more will be given to be sent.
     """
 
+    connection: Http2Connection
+    number = 0
+    plane: DataPlane
     deadline = _NEVER
     is_over = False
     is_timed = False
@@ -40,14 +43,9 @@ class Http2Output:
     _producer: Producer | None = None
     _producer_paused = False
 
-    def __init__(self, connection: Http2Downstream, number: int) -> None:
-        self.connection = connection
-        self.plane = connection.plane
-        self.number = number
-
     @property
-    def waits_for_client(self) -> bool:
-        """Whether something cannot be sent before the client takes more."""
+    def has_output(self) -> bool:
+        """Whether something cannot be sent before the peer takes more."""
         return self._waiting is not None
 
     def send(self, payload: bytes, *, ended: bool, trailers: Fields = ()) -> None:
@@ -69,7 +67,7 @@ class Http2Output:
         elif not self.is_over:
             connection.wait_for_room(self)
         self._waiting = bytearray(memoryview(payload)[taken:])
-        self.expire_after(self.plane.options.body_seconds)
+        self.output_waits()
         self._pause_producer()
 
     def push(self) -> None:
@@ -87,13 +85,17 @@ class Http2Output:
         if taken < len(waiting):
             del waiting[:taken]
             if taken:
-                self.expire_after(self.plane.options.body_seconds)
+                self.output_waits()
             return
         self._waiting = None
         if self._trailers:
             connection.codec.send_trailers(self.number, self._trailers)
-        self.deadline = _NEVER
+            connection.touch()
         self.drained()
+
+    def output_waits(self) -> None:
+        """Learn that something waits, or that some, not all, of it has been sent."""
+        raise NotImplementedError
 
     def drained(self) -> None:
         """Learn that nothing waits any more."""
@@ -157,4 +159,5 @@ class Http2Output:
         self._waiting = None
         if self.is_timed:
             self.plane.sweep.discard(self)
-        self.connection.forget(self.number)
+        if self.number:
+            self.connection.forget(self.number)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fsm_twisted.http1.errors import ResponseError
 from fsm_twisted.http2.codes import ErrorCode
+from fsm_twisted.proxy.grpc import grpc_reply_head, is_grpc, status_fields
 from fsm_twisted.proxy.http2_answers import (
     fields_of,
     fit_trailers,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
     from fsm_twisted.message.heads import ResponseHead
     from fsm_twisted.proxy.exchange import Exchange
+    from fsm_twisted.proxy.http2_downstream import Http2Downstream
     from fsm_twisted.proxy.record import Asked
     from fsm_twisted.proxy.tunnel import Tunnel
 
@@ -39,6 +41,7 @@ class Http2Stream(Http2Output):
     Attributes:
         body_left: How many bytes of the body are within its limit still; None for any number.
         is_whole: The client has ended its side.
+        has_begun: The head of an endpoint's answer has been sent.
     """
 
     exchange: Exchange | None = None
@@ -46,9 +49,16 @@ class Http2Stream(Http2Output):
     asked: Asked | None = None
     body_left: int | None = None
     is_whole = False
+    has_begun = False
+    connection: Http2Downstream
     _is_paused = False
     _uncredited = 0
     _early: bytearray | None = None
+
+    def __init__(self, connection: Http2Downstream, number: int) -> None:
+        self.connection = connection
+        self.plane = connection.plane
+        self.number = number
 
     @property
     def note(self) -> bytes:
@@ -58,8 +68,14 @@ class Http2Stream(Http2Output):
     # What the client sends
 
     def body_is_due(self) -> None:
-        """Give the client its time for the next part of its body."""
-        self.expire_after(self.plane.options.body_seconds)
+        """
+        Give the client its time for the next part of its body.
+
+        A call of gRPC has one time limit for both sides, which the exchange keeps: either may
+        listen for long to what the other has to say.
+        """
+        if self.exchange is None or not self.exchange.is_grpc:
+            self.expire_after(self.plane.options.body_seconds)
 
     def data_received(self, data: bytes, *, ended: bool) -> None:
         """Hand on part of a body, or of a tunnel."""
@@ -108,7 +124,7 @@ class Http2Stream(Http2Output):
             self.tunnel.input_ended(self)
 
     def _body_progressed(self) -> None:
-        if self.waits_for_client:
+        if self.has_output:
             return
         if self.is_whole or self._is_paused:
             self.deadline = _NEVER
@@ -118,7 +134,7 @@ class Http2Stream(Http2Output):
     def pauseProducing(self) -> None:
         """Let the client send no more than its window allows; its silence is our doing."""
         self._is_paused = True
-        if self.tunnel is None and not self.waits_for_client:
+        if self.tunnel is None and not self.has_output:
             self.deadline = _NEVER
 
     def resumeProducing(self) -> None:
@@ -159,6 +175,7 @@ class Http2Stream(Http2Output):
         asked = exchange.head
         if asked is not None and asked.upgrade and head.status // 100 == _SUCCESS:
             raise ResponseError("success where only 101 says that a WebSocket is accepted")
+        self.has_begun = True
         own = line_unless_said(head.fields, exchange.hsts) + exchange.affinity_field()
         extra = own_fields(head, self.plane.date_field, own)
         size = size_of(head, extra)
@@ -198,9 +215,12 @@ class Http2Stream(Http2Output):
         """Answer ourselves; the connection goes on in any case, the stream ends."""
         plane, asked = self.plane, self.exchange or self.asked
         plane.count_reply(reason)
-        head, body = reply_head(reason, with_body=asked is None or asked.method != b"HEAD")
         if self.exchange is not None:
             fields += self.exchange.hsts
+        if asked is not None and asked.head is not None and is_grpc(asked.head.fields):
+            head, body, fields = grpc_reply_head(reason), b"", b""
+        else:
+            head, body = reply_head(reason, with_body=asked is None or asked.method != b"HEAD")
         extra = fields_of(plane.date_field + fields)
         self.connection.codec.send_response(self.number, head, extra, end=not body)
         self.connection.touch()
@@ -237,8 +257,13 @@ class Http2Stream(Http2Output):
         self._is_paused = True
         self.resumeProducing()
 
+    def output_waits(self) -> None:
+        """Give the client time for the rest."""
+        self.expire_after(self.plane.options.body_seconds)
+
     def drained(self) -> None:
         """Give the tunnel, or the body, its time again."""
+        self.deadline = _NEVER
         if self.tunnel is not None:
             self.expire_after(self.plane.options.tunnel_seconds)
         elif self.exchange is not None and self.exchange.is_incomplete and not self._is_paused:
@@ -267,8 +292,16 @@ class Http2Stream(Http2Output):
         self.end(ErrorCode.NO_ERROR)
 
     def abort(self) -> None:
-        """Break the answer off."""
-        self.end(ErrorCode.INTERNAL_ERROR)
+        """Break the answer off; a gRPC client is told why."""
+        exchange, code = self.exchange, ErrorCode.INTERNAL_ERROR
+        if exchange is not None:
+            code = exchange.reset_code
+            why = REPLIES.get(exchange.cut_reason.decode("ascii"))
+            is_open = self.has_begun and not (self.has_output or self.has_ended)
+            if why is not None and exchange.is_grpc and is_open:
+                self.connection.codec.send_trailers(self.number, status_fields(why))
+                code = ErrorCode.NO_ERROR
+        self.end(code)
 
     def end(self, code: ErrorCode) -> None:
         """Be gone; unless both sides had ended, the client is told why."""

@@ -29,7 +29,7 @@ class Lingering(Descriptor):
 
     def __init__(self, plane: DataPlane) -> None:
         super().__init__(plane.loop)
-        self.plane = plane
+        self.plane: DataPlane = plane
         self._lingers = False
         self._lingered_bytes = 0
         self._linger_end = float("inf")

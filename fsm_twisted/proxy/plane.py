@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from wsgiref.handlers import format_date_time
 
 from fsm_twisted.balancing.budget import RetryBudget
-from fsm_twisted.http2.limits import Limits
+from fsm_twisted.http2.limits import DEFAULT_LIMITS, Limits
 from fsm_twisted.net.loop import EventLoop
 from fsm_twisted.net.splice import Pipes
 from fsm_twisted.net.stream import PlainStream, Stream
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from fsm_twisted.proxy.tracing import Tracer
     from fsm_twisted.snapshot.reasons import ReplyReason
 
+# Most requests on one connection to an endpoint: RFC 9113 wants every server to allow as many.
+# Its window has room for the windows of all of them, so that slow clients never stop the others.
+HTTP2_STREAMS = 100
 # A few slow endpoints may hold back the windows of their streams without stopping the others.
 HTTP2_WINDOW_BYTES = 4 * 1024 * 1024
 
@@ -96,6 +99,12 @@ class DataPlane:
             streams=options.http2_streams,
             connection_window=HTTP2_WINDOW_BYTES,
             target_bytes=limits.line_bytes,
+            head_bytes=limits.head_bytes,
+            fields=limits.fields,
+        )
+        self.http2_upstream_limits = Limits(
+            streams=HTTP2_STREAMS,
+            connection_window=HTTP2_STREAMS * DEFAULT_LIMITS.stream_window,
             head_bytes=limits.head_bytes,
             fields=limits.fields,
         )

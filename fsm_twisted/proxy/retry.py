@@ -12,8 +12,9 @@ from enum import Enum
 _SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 IDEMPOTENT = _SAFE | {b"PUT", b"DELETE"}
 
-# So many endpoints that accept no connection cost a request nothing of the retry budget: nothing
-# was sent, and of several dead endpoints not all may be ejected. Those after them are paid for.
+# So many endpoints that accept no connection, or have not acted on the request, cost it nothing of
+# the retry budget: of several dead endpoints not all may be ejected, and one that leaves says so
+# to many requests at once. Those after them are paid for.
 FREE_ATTEMPTS = 3
 
 
@@ -27,6 +28,14 @@ class Failure(Enum):
     NOT_CONNECTED = "not connected"
     REUSED_CLOSED = "a reused connection closed"
     FRESH_CLOSED = "a fresh connection closed"
+    NOT_PROCESSED = "the endpoint said that it has not acted on it"
+
+
+NOTHING_DONE = frozenset({Failure.NOT_CONNECTED, Failure.NOT_PROCESSED})
+"""Nothing can have been executed."""
+
+SAME_AGAIN = frozenset({Failure.REUSED_CLOSED, Failure.NOT_PROCESSED})
+"""The connection is to blame and not the endpoint, which may be asked again."""
 
 
 def may_retry(
@@ -40,12 +49,14 @@ def may_retry(
         method: The request's method.
         has_body: Whether the request has a body, however short.
         is_replayable: Whether all of the body that was sent is still at hand.
-        retries: How often a connection has closed on the request before.
+        retries: How often an endpoint has been asked and has not begun to answer before.
     """
     if not is_replayable:
         return False
     if failure is Failure.NOT_CONNECTED:
         return True
+    if failure is Failure.NOT_PROCESSED:
+        return retries < MOST_CLOSED
     if failure is Failure.REUSED_CLOSED:
         return method in IDEMPOTENT and not retries
     return method in _SAFE and not has_body and retries < MOST_CLOSED

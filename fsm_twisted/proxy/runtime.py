@@ -16,16 +16,16 @@ from fsm_twisted.message.authority import parse_authority
 from fsm_twisted.observe.access import pack_route
 from fsm_twisted.observe.cells import UpstreamCells
 from fsm_twisted.proxy.endpoints import Endpoints, EndpointState, GroupKey
+from fsm_twisted.proxy.groups import Groups
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.proxy.plain_hosts import PlainHosts
-from fsm_twisted.proxy.secure import Groups
 from fsm_twisted.routing.rewrite import compile_rewrite
 from fsm_twisted.routing.router import Router, renew_router
 from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.changes import Changes, changes
 from fsm_twisted.snapshot.identity import UpstreamId
 from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream, VirtualHost
-from fsm_twisted.snapshot.policy import Affinity, HashSource, PlainAccess, Timeouts
+from fsm_twisted.snapshot.policy import Affinity, HashSource, PlainAccess, Protocol, Timeouts
 
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
@@ -49,7 +49,8 @@ class UpstreamState:
 
     ``key_of`` makes the key that the balancer wants, None when it wants none; ``cookie`` is the
     affinity cookie, None where there is none. ``is_usual`` says that no field of a request has a
-    part in the choice of its endpoint. ``is_by_name``: connections are made for the host of each
+    part in the choice of its endpoint, and that bytes of HTTP/1 are passed on to it, not HTTP/2
+    (``is_http2``). ``is_by_name``: connections are made for the host of each
     request, which a usual one has to be told.
     """
 
@@ -61,6 +62,7 @@ class UpstreamState:
         "connect_seconds",
         "cookie",
         "is_by_name",
+        "is_http2",
         "is_usual",
         "key_of",
         "read_seconds",
@@ -87,7 +89,17 @@ class UpstreamState:
             else None
         )
 
-        self.is_usual = self.cookie is None and upstream.balancing.hash_by.source not in _FIELDS
+        self.is_http2 = upstream.protocol is Protocol.HTTP2
+        self.is_usual = (
+            self.cookie is None
+            and upstream.balancing.hash_by.source not in _FIELDS
+            and not self.is_http2
+        )
+
+    def is_other_than(self, upstream: Upstream) -> bool:
+        """Whether *upstream* wants a state that is made in another way."""
+        is_http2 = upstream.protocol is Protocol.HTTP2
+        return self.balancing != upstream.balancing or self.is_http2 != is_http2
 
     def renew(self, upstream: Upstream, loads: list[EndpointState]) -> None:
         """Take over the upstream and its endpoints as a new snapshot has them."""
@@ -378,7 +390,7 @@ class RunTime:
             loads = self._endpoints.hold(upstream)
             if old is not None:
                 self._endpoints.release(old.upstream)
-            if old is None or old.balancing != upstream.balancing:
+            if old is None or old.is_other_than(upstream):
                 self._upstreams[key] = self._new_state(upstream, old)
                 stale |= self._hosts_of.get(key, set())
             self._upstreams[key].renew(upstream, loads)

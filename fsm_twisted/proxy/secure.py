@@ -16,12 +16,12 @@ from twisted.internet import main
 from twisted.logger import Logger
 
 from fsm_twisted.net.tls_client import (
-    ClientContexts,
     ClientHandshake,
     TlsFault,
     alert_in,
 )
 from fsm_twisted.net.tls_stream import TlsStream, make_stream
+from fsm_twisted.proxy.dialled import Dialled
 from fsm_twisted.proxy.endpoints import EndpointState, Group
 from fsm_twisted.proxy.upstream import UpstreamConnection
 from fsm_twisted.snapshot.reasons import REPLIES
@@ -29,9 +29,10 @@ from fsm_twisted.snapshot.reasons import REPLIES
 if TYPE_CHECKING:
     from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.plane import DataPlane
+    from fsm_twisted.proxy.sides import EndpointSide
     from fsm_twisted.snapshot.identity import Endpoint
-    from fsm_twisted.snapshot.model import Upstream
     from fsm_twisted.snapshot.policy import UpstreamTls
+    from fsm_twisted.snapshot.reasons import ReplyReason
 
 _log = Logger()
 
@@ -40,20 +41,6 @@ MOST_NAMES: Final = 64
 
 _SILENT_SECONDS: Final = 10.0
 _FAILED, _UNVERIFIED = REPLIES["upstream_tls_failed"], REPLIES["upstream_unverified"]
-
-
-class Groups:
-    """Makes the group of an upstream's endpoints, for `Endpoints`."""
-
-    def __init__(self) -> None:
-        self._contexts = ClientContexts()
-
-    def group_of(self, upstream: Upstream) -> Group:
-        """Make the group of the endpoints of *upstream*, plain or secure as its policy says."""
-        if upstream.tls is None:
-            return Group()
-        service = str(upstream.id.service_port)
-        return SecureGroup(upstream.tls, self._contexts.context_of(upstream.tls), service)
 
 
 class SecureGroup(Group):
@@ -91,7 +78,7 @@ class SecureEndpoint(EndpointState):
         self._told = ""
         self._told_at = 0.0
 
-    def connection(self, plane: DataPlane, exchange: Exchange) -> UpstreamConnection:
+    def connection(self, plane: DataPlane, exchange: Exchange) -> EndpointSide:
         """See `EndpointState.connection`."""
         return SecureConnection(plane, self, exchange)
 
@@ -167,36 +154,28 @@ class SecureEndpoint(EndpointState):
             )
 
 
-class SecureConnection(UpstreamConnection):
+class Secured(Dialled):
     """
-    A connection by TLS; to its exchange it is connecting until the handshake is done and checked.
+    A connection by TLS; it is connecting until the handshake is done and checked.
 
     Attributes:
-        name: The server name that it was made for.
-        connect_failure: What the request is answered with when there is no connection.
-        close_failure: What it is answered with when the connection ends before an answer.
+        name: The server name that it is made for.
+        connect_failure: What requests are answered with when there is no connection.
+        close_failure: What they are answered with when the connection ends before an answer.
     """
 
-    __slots__ = (
-        "_handshake",
-        "_secure",
-        "_tls",
-        "_tls_stream",
-        "close_failure",
-        "connect_failure",
-        "name",
-    )
+    connect_failure: ReplyReason = REPLIES["connect_failed"]
+    close_failure: ReplyReason = REPLIES["upstream_closed"]
+    name: str
+    _secure: SecureEndpoint
+    _handshake: ClientHandshake | None = None
+    _tls: SSL.Connection | None = None
+    _tls_stream: TlsStream | None = None
 
-    def __init__(self, plane: DataPlane, endpoint: SecureEndpoint, exchange: Exchange) -> None:
-        super().__init__(plane, endpoint, exchange)
+    def secure(self, endpoint: SecureEndpoint, name: str) -> None:
+        """Be one for the server *name*, from the beginning."""
         self._secure = endpoint
-        self._handshake: ClientHandshake | None = None
-        self._tls: SSL.Connection | None = None
-        self._tls_stream: TlsStream | None = None
-        self.connect_failure = REPLIES["connect_failed"]
-        self.close_failure = REPLIES["upstream_closed"]
-        self.name = endpoint.name_for(exchange)
-        self.pool = endpoint.pool_of(self.name)
+        self.name = name
 
     def established(self) -> Exception | None:
         """Shake hands on the connection that stands."""
@@ -214,10 +193,19 @@ class SecureConnection(UpstreamConnection):
     def _secured(self, tls: SSL.Connection) -> None:
         self._handshake, self._tls = None, tls
         self._tls_stream = stream = make_stream(tls, self._socket)
+        fault = self.fault_of(stream)
+        if fault is not None:
+            self._refused(fault)
+            return
         self.attach(self._socket, stream)
         why = super().established()
         if why is not None:
             self.connectionLost(why)
+
+    def fault_of(self, stream: TlsStream) -> TlsFault | None:
+        """Look at a connection that is checked; return why it is of no use all the same."""
+        del stream
+        return None
 
     def _refused(self, fault: TlsFault) -> None:
         self.connect_failure = _UNVERIFIED if fault.is_unverified else _FAILED
@@ -225,6 +213,34 @@ class SecureConnection(UpstreamConnection):
         what = f"{fault.what} ({wanted} is wanted)" if fault.is_name and wanted else fault.what
         self._secure.tell(what, self.plane.seconds())
         self.connectionLost(main.CONNECTION_LOST)
+
+    def keep_session(self) -> None:
+        """Keep its session for the next one; by the first answer, it has arrived."""
+        if self._tls is not None:
+            self._secure.keep_session(self.name, self._tls.get_session())
+
+    def stop_handshake(self) -> bool:
+        """Let go of a handshake that is under way; False when there is none."""
+        if self._handshake is None:
+            return False
+        self._handshake.stop()
+        return True
+
+    def explain_end(self) -> None:
+        """Look for an alert: by TLS 1.3 our certificate is refused after the handshake."""
+        alert = None if self._tls_stream is None else alert_in(self._tls_stream.fault)
+        if alert is not None:
+            self.close_failure = _FAILED
+            self._secure.tell(alert, self.plane.seconds())
+
+
+class SecureConnection(Secured, UpstreamConnection):
+    """An HTTP/1 connection by TLS."""
+
+    def __init__(self, plane: DataPlane, endpoint: SecureEndpoint, exchange: Exchange) -> None:
+        super().__init__(plane, endpoint, exchange)
+        self.secure(endpoint, endpoint.name_for(exchange))
+        self.pool = endpoint.pool_of(self.name)
 
     def is_alive(self) -> bool:
         """Look below the surface: records that are no data may wait in the socket."""
@@ -239,19 +255,13 @@ class SecureConnection(UpstreamConnection):
         return False
 
     def release(self, now: float) -> None:
-        """See `UpstreamConnection.release`; by the first answer, its session has arrived."""
-        if self.is_fresh and self._tls is not None:
-            self._secure.keep_session(self.name, self._tls.get_session())
+        """See `UpstreamConnection.release`."""
+        if self.is_fresh:
+            self.keep_session()
         super().release(now)
 
     def closed(self) -> None:
         """See `UpstreamConnection.closed`."""
-        if self._handshake is not None:
-            self._handshake.stop()
-        elif self.is_fresh and self._tls_stream is not None and self.exchange is not None:
-            # By TLS 1.3 an endpoint refuses our certificate after the handshake.
-            alert = alert_in(self._tls_stream.fault)
-            if alert is not None:
-                self.close_failure = _FAILED
-                self._secure.tell(alert, self.plane.seconds())
+        if not self.stop_handshake() and self.is_fresh and self.exchange is not None:
+            self.explain_end()
         super().closed()

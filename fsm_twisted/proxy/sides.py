@@ -157,6 +157,9 @@ class EndpointSide(Side, Protocol):
     def close_failure(self) -> ReplyReason:
         """What it is answered with when the connection has ended before an answer."""
 
+    def connect(self, seconds: float) -> None:
+        """Begin to reach the endpoint, for so long; the exchange learns the outcome."""
+
     def send_request(self, exchange: Exchange) -> int:
         """Send head, and all that there is of the body; return the number of bytes."""
 

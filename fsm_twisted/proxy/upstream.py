@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -11,8 +9,7 @@ from twisted.internet import main
 
 from fsm_twisted.http1.reader import ResponseHeadReader
 from fsm_twisted.http1.writer import write_chunk, write_last_chunk
-from fsm_twisted.net.descriptor import Descriptor
-from fsm_twisted.net.stream import PlainStream
+from fsm_twisted.proxy.dialled import Dialled
 from fsm_twisted.proxy.http1_answer import AnswerReader
 from fsm_twisted.snapshot.reasons import REPLIES
 
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
 _NEVER = float("inf")
 
 
-class UpstreamConnection(Descriptor):
+class UpstreamConnection(Dialled):
     """
     An HTTP/1 connection to an endpoint, which is the endpoint's side of an exchange (`sides`).
 
@@ -36,11 +33,11 @@ class UpstreamConnection(Descriptor):
 
     __slots__ = (
         "_is_chunked",
-        "_is_connecting",
         "answer",
         "endpoint",
         "exchange",
         "heads",
+        "is_connecting",
         "is_fresh",
         "plane",
         "pool",
@@ -50,8 +47,6 @@ class UpstreamConnection(Descriptor):
     # What a request is answered with: without a connection, and without a word on it.
     connect_failure = REPLIES["connect_failed"]
     close_failure = REPLIES["upstream_closed"]
-
-    read_bytes = 64 * 1024
 
     def __init__(self, plane: DataPlane, endpoint: EndpointState, exchange: Exchange) -> None:
         super().__init__(plane.loop)
@@ -64,54 +59,20 @@ class UpstreamConnection(Descriptor):
         self.answer: AnswerReader | None = None
         self.is_fresh = True
         self._is_chunked = False
-        self._is_connecting = True
+        self.is_connecting = True
 
-    def connect(self, seconds: float) -> None:
-        """Begin to connect; the exchange learns the outcome, never before this returns."""
-        where = self.endpoint.endpoint
-        family = socket.AF_INET6 if ":" in where.address else socket.AF_INET
-        try:
-            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        except OSError:
-            # No descriptor left: not the endpoint's fault, and no reason to try another one.
-            self.is_closed = True
-            self.plane.release_descriptor()
-            if self.exchange is not None:
-                self._loop.callLater(0, self.exchange.overloaded, self)
-            return
-        self.attach(sock, PlainStream(sock))
-        self.deadline = self.plane.seconds() + seconds
-        self.plane.sweep.add(self)
-        code = sock.connect_ex((where.address, where.port))
-        if code in {0, errno.EINPROGRESS}:
-            self._loop.addWriter(self)
-        else:
-            self._loop.callLater(0, self.connectionLost, main.CONNECTION_LOST)
-
-    def doWrite(self) -> Exception | None:
-        """Learn that the connection stands, or has failed; later, send what waits."""
-        if not self._is_connecting:
-            return super().doWrite()
-        self._loop.removeWriter(self)
-        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            return OSError(code, os.strerror(code))
-        return self.established()
-
-    def established(self) -> Exception | None:
-        """Be ready: tell the exchange, if it still waits; return why to close otherwise."""
-        self._is_connecting = False
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.resumeProducing()
+    def ready(self) -> Exception | None:
+        """Tell the exchange, if it still waits."""
+        self.is_connecting = False
         if self.exchange is None:
             return main.CONNECTION_DONE
         self.exchange.connected(self)
         return None
 
-    @property
-    def is_connecting(self) -> bool:
-        """Whether nothing can have been sent yet."""
-        return self._is_connecting
+    def overloaded(self) -> None:
+        """Tell the exchange, if it still waits."""
+        if self.exchange is not None:
+            self.exchange.overloaded(self)
 
     def is_alive(self) -> bool:
         """Ask the kernel whether an idle connection still stands, with nothing to be read."""

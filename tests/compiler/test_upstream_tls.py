@@ -98,11 +98,25 @@ def test_http_is_plain(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["GRPC", "H2C", "h2c"])
-def test_http2_is_in_the_snapshot_but_not_spoken_yet(value: str) -> None:
+def test_these_are_http2_in_plain(value: str) -> None:
     upstream, found = upstream_of({"upstream-protocol": value})
 
-    assert (upstream.tls, upstream.protocol) == (None, Protocol.HTTP2)
-    assert found == ["annotation_unavailable"]
+    assert (upstream.tls, upstream.protocol, found) == (None, Protocol.HTTP2, [])
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        {"upstream-protocol": "GRPCS"},
+        {"upstream-protocol": "grpc", "upstream-ssl-secret": "ca"},
+        {"upstream-protocol": "H2C", "upstream-ssl-secret": "ca"},
+    ],
+)
+def test_these_are_http2_by_tls(annotations: dict[str, str]) -> None:
+    upstream, found = upstream_of(annotations)
+
+    assert upstream.tls is not None
+    assert (upstream.protocol, found) == (Protocol.HTTP2, ["upstream_not_verified"])
 
 
 @pytest.mark.parametrize("name", ["ca", " ca ", "default/ca", "empty-pair"])
@@ -148,7 +162,11 @@ def test_a_name_without_tls_is_a_warning() -> None:
     ("annotations", "code", "words"),
     [
         ({"upstream-protocol": "FTP"}, "upstream_tls_invalid", "'FTP' is not one of HTTP"),
-        ({"upstream-protocol": "GRPCS"}, "security_unsupported", "GRPCS cannot be spoken"),
+        (
+            {"upstream-protocol": "GRPCX"},
+            "upstream_tls_invalid",
+            "is not one of HTTP, HTTPS, GRPC",
+        ),
         ({"upstream-ssl-verify": "yes!"}, "upstream_tls_invalid", "is not one of yes"),
         ({"upstream-ssl-verify": "on"}, "upstream_tls_invalid", "nothing switches TLS on"),
         ({"upstream-ssl-name": "*.a"}, "upstream_tls_invalid", "neither a DNS name nor"),
@@ -254,7 +272,7 @@ def test_who_asks_for_verification_is_verified_or_not_served(annotations: dict[s
         return
     tls = result.snapshot.upstreams[route.upstream].tls
     asked = annotations.get("upstream-ssl-verify", "") not in {"", "false"}
-    wanted = annotations.get("upstream-protocol") == "HTTPS" or bool(
+    wanted = annotations.get("upstream-protocol") in {"HTTPS", "GRPCS"} or bool(
         annotations.get("upstream-ssl-secret")
     )
     assert (tls is not None) == wanted

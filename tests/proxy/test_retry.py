@@ -70,6 +70,22 @@ def test_what_was_never_sent_may_go_to_another_endpoint_whatever_it_is(method: b
         )
 
 
+@pytest.mark.parametrize("method", SAME_TWICE + OTHERS)
+def test_what_an_endpoint_has_not_acted_on_may_be_sent_again_some_times(method: bytes) -> None:
+    for has_body in (True, False):
+        again = [
+            may_retry(
+                Failure.NOT_PROCESSED,
+                method,
+                has_body=has_body,
+                is_replayable=True,
+                retries=retries,
+            )
+            for retries in range(5)
+        ]
+        assert again == [True, True, True, False, False]
+
+
 @pytest.mark.parametrize("method", SAME_TWICE)
 def test_a_reused_connection_that_closed_is_tried_again_once(method: bytes) -> None:
     again = [

@@ -20,6 +20,7 @@ from tests.wire.harness.backend import Backend
 
 PREFIX = "pipy.ingress.kubernetes.io/"
 SINGLE, DOUBLE = 800, 60
+HTTP2_SINGLE, HTTP2_DOUBLE = 100, 10
 
 
 @attrs.frozen
@@ -78,6 +79,8 @@ class World:
     everything: tuple[Lane, ...]
     _single: Iterator[Lane]
     _double: Iterator[Lane]
+    _http2_single: Iterator[Lane]
+    _http2_double: Iterator[Lane]
     used: list[Lane] = attrs.Factory(list)
 
     def single(self) -> Lane:
@@ -87,6 +90,14 @@ class World:
     def double(self) -> Lane:
         """Return a lane of two endpoints that nobody has used."""
         return self._take(self._double)
+
+    def http2(self) -> Lane:
+        """Return a lane of one endpoint, spoken to by HTTP/2, that nobody has used."""
+        return self._take(self._http2_single)
+
+    def http2_double(self) -> Lane:
+        """Return a lane of two endpoints, spoken to by HTTP/2, that nobody has used."""
+        return self._take(self._http2_double)
 
     def _take(self, lanes: Iterator[Lane]) -> Lane:
         lane = next(lanes, None)
@@ -176,6 +187,9 @@ def build_world(folder: Path) -> World:
     """Bind all backends and write the manifests."""
     single = [Lane(b"s%d.test" % n, (Backend(),)) for n in range(SINGLE)]
     double = [Lane(b"d%d.test" % n, (Backend(), Backend())) for n in range(DOUBLE)]
+    singles = [Lane(b"h%d.test" % n, (Backend(),)) for n in range(HTTP2_SINGLE)]
+    doubles = [Lane(b"hh%d.test" % n, (Backend(), Backend())) for n in range(HTTP2_DOUBLE)]
+    http2 = [*singles, *doubles]
     named = {host: Lane(host.replace("*", "x").encode(), (Backend(),)) for host in NAMED}
     lanes = [*single, *double, Lane(b"empty.test", ())]
     objects = [
@@ -186,19 +200,25 @@ def build_world(folder: Path) -> World:
             spec={"controller": "flomesh.io/ingress-pipy"},
         )
     ]
-    for lane in lanes:
-        objects += _service(lane.host.decode().replace(".", "-"), lane.backends)
-    rules = [_rule(lane.host.decode(), lane.host.decode().replace(".", "-")) for lane in lanes]
-    objects.append(
-        _object(
-            "networking.k8s.io/v1",
-            "Ingress",
-            "lanes",
-            spec={"ingressClassName": "pipy", "rules": rules},
-        )
-    )
+    objects += _lanes_objects("lanes", lanes, {})
+    objects += _lanes_objects("lanes-http2", http2, {"upstream-protocol": "H2C"})
     for host, lane in named.items():
         objects += _named_objects(host, lane)
     document = {"apiVersion": "v1", "kind": "List", "items": objects}
     (folder / "world.json").write_text(json.dumps(document))
-    return World(folder, named, (*lanes, *named.values()), iter(single), iter(double))
+    everything = (*lanes, *http2, *named.values())
+    kinds = (iter(single), iter(double), iter(singles), iter(doubles))
+    return World(folder, named, everything, *kinds)
+
+
+def _lanes_objects(
+    name: str, lanes: list[Lane], annotations: dict[str, str]
+) -> list[dict[str, Any]]:
+    """Return Services of all *lanes*, and an Ingress that leads to them."""
+    services = [(lane, lane.host.decode().replace(".", "-")) for lane in lanes]
+    rules = [_rule(lane.host.decode(), service) for lane, service in services]
+    spec = {"ingressClassName": "pipy", "rules": rules}
+    ingress = _object("networking.k8s.io/v1", "Ingress", name, spec=spec)
+    ingress["metadata"]["annotations"] = {PREFIX + k: v for k, v in annotations.items()}
+    objects = [each for lane, service in services for each in _service(service, lane.backends)]
+    return [*objects, ingress]

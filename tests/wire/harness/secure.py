@@ -8,7 +8,7 @@ import json
 import socket
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -97,6 +97,13 @@ def _object(version: str, kind: str, name: str, **parts: Any) -> dict[str, Any]:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **parts}
 
 
+class Listening(Protocol):
+    """Something with a port on the loopback."""
+
+    @property
+    def port(self) -> int: ...
+
+
 @attrs.frozen
 class Manifests:
     """A folder that the program follows; each method writes one file, at once and whole."""
@@ -120,7 +127,7 @@ class Manifests:
         """Delete a Secret."""
         (self.folder / f"secret-{namespace}-{name}.json").unlink()
 
-    def service(self, name: str, *backends: Backend) -> None:
+    def service(self, name: str, *backends: Listening) -> None:
         """Write a Service with port 443 and its endpoints."""
         service = _object("v1", "Service", name, spec={"ports": [{"name": "s", "port": 443}]})
         slices = [
