@@ -6,11 +6,12 @@ from setuptools import Extension, setup
 
 SPEEDUPS = [
     Extension(
-        "fsm_twisted.http1._speedups",
-        ["fsm_twisted/http1/_speedups.c"],
+        f"fsm_twisted.{room}._speedups",
+        [f"fsm_twisted/{room}/_speedups.c"],
         extra_compile_args=["-O3", "-Wall", "-Wextra"],
         define_macros=[("_GNU_SOURCE", "1")],
     )
+    for room in ("http1", "net")
 ]
 
 setup(ext_modules=SPEEDUPS if os.environ.get("FSM_TWISTED_SPEEDUPS") == "1" else [])

@@ -7,6 +7,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+PlainEnds: Callable[[socket.socket], Any] | None
+try:
+    from fsm_twisted.net._speedups import PlainEnds
+except ImportError:
+    PlainEnds = None
+
 
 class Stream(Protocol):
     """
@@ -39,14 +45,15 @@ class Stream(Protocol):
 
 
 class PlainStream:
-    """A `Stream` that is the socket itself."""
+    """A `Stream` that is the socket itself, through the compiled module where there is one."""
 
     __slots__ = ("_socket", "pending", "recv", "send")
 
     def __init__(self, sock: socket.socket) -> None:
+        ends = sock if PlainEnds is None else PlainEnds(sock)
         self._socket = sock
-        self.recv = sock.recv
-        self.send = sock.send
+        self.recv: Callable[[int], bytes] = ends.recv
+        self.send: Callable[[Any], int] = ends.send
         self.pending = None
 
     def end_output(self) -> None:
