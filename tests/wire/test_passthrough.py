@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 import pytest
+from OpenSSL import SSL
 
 from fsm_twisted.message.client_hello import MAX_HELLO_BYTES
 from tests.message.test_client_hello import hello_of, hello_with, names, record
@@ -169,6 +170,17 @@ def hello(host: str, *, padding: int = 0, grease: bool = False) -> bytes:
     return hello_with(*more)
 
 
+def post_quantum(host: str) -> list[bytes]:
+    """Return what the newest OpenSSL sends first, in two packets: its key share needs them."""
+    connection = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
+    connection.set_tlsext_host_name(host.encode())
+    connection.set_connect_state()
+    with pytest.raises(SSL.WantReadError):
+        connection.do_handshake()
+    sent = connection.bio_read(1 << 16)
+    return [sent[:1400], sent[1400:]]
+
+
 def records(message: bytes, *cuts: int) -> bytes:
     """Divide a message over records, behind so many bytes each."""
     sent = b""
@@ -280,10 +292,14 @@ def test_what_is_no_hello_is_for_openssl(ground: Ground) -> None:
         lambda host: [record(hello(host, padding=8 * 1024))],
         lambda host: [records(hello(host, padding=30_000), 16_000)],
         lambda host: [record(hello(host, grease=True))],
+        post_quantum,
         lambda host: [hello_of(host), b"\x17\x03\x03\x00\x05early"],
         lambda host: [record(hello(host + ".")) + b"\x14\x03\x03\x00\x01\x01" + bytes(100_000)],
     ],
-    ids=["bytes", "records", "both", "packet", "8 KiB", "30 KB", "GREASE", "OpenSSL", "more"],
+    ids=[
+        "bytes", "records", "both", "packet", "8 KiB", "30 KB", "GREASE", "post-quantum",
+        "OpenSSL", "more",
+    ],
 )  # fmt: skip
 def test_a_hello_arrives_as_it_was_sent_however_it_is_cut_up(
     ground: Ground, pieces: Callable[[str], list[bytes]]
