@@ -21,9 +21,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from benchmarks import latency, loads, peers, table
+from benchmarks import compiled, latency, loads, peers, promises, table
 from benchmarks.circumstances import circumstances
 from benchmarks.measure import BenchmarkError, middle
 from benchmarks.peer import Peer
@@ -36,7 +36,8 @@ UNCOUNTED = ROOT / "benchmarks" / "uncounted"
 MISSING = 3
 LATENCY = "latency"
 LATENCY_PEERS = ("ours", "nginx", "haproxy")
-ALL_PEERS = ("ours", *peers.OTHERS)
+COMPILED = promises.COMPILED
+ALL_PEERS = (table.OURS, COMPILED, *peers.OTHERS)
 PACKAGES = {
     "h2load": "nghttp2-client",
     "cc": "gcc libc6-dev",
@@ -104,20 +105,32 @@ def worktree(revision: str, folder: Path) -> Iterator[Path]:
         subprocess.run(remove, capture_output=True, check=False)
 
 
-def choose_peers(options: argparse.Namespace, baseline: Path | None, site: Site) -> list[Peer]:
+@frozen
+class Roots:
+    """Where other code of ours lies, if any is measured."""
+
+    baseline: Path | None = None
+    compiled: Path | None = None
+
+
+def choose_peers(options: argparse.Namespace, roots: Roots, site: Site) -> list[Peer]:
     """Configure the proxies that were asked for, in the order of their turns."""
     workers = ("--workers", str(options.workers))
 
     def ours(name: str, root: Path | None = None, *more: str) -> Peer:
         return peers.ours(site, name, options.python, root, (*workers, *more))
 
-    names = options.peers.split(",")
-    chosen = [ours("ours") if name == "ours" else peers.OTHERS[name](site) for name in names]
+    chosen = []
+    for name in options.peers.split(","):
+        if name == COMPILED:
+            chosen.append(evolve(ours(name, roots.compiled), loads=compiled.LOADS))
+        else:
+            chosen.append(ours(name) if name == table.OURS else peers.OTHERS[name](site))
     chosen += [ours(f"ours {each}", None, *shlex.split(each)) for each in options.variants]
     if options.uncounted:
         chosen.append(ours("ours, uncounted", UNCOUNTED))
-    if baseline is not None:
-        chosen.append(ours(options.baseline, baseline))
+    if roots.baseline is not None:
+        chosen.append(ours(options.baseline, roots.baseline))
     return chosen
 
 
@@ -128,18 +141,24 @@ def measure(options: argparse.Namespace, folder: Path) -> Report:
         for load in loads.LOADS
         if load.name in options.loads.split(",")
     ]
-    plan = Plan(options.rounds, options.seconds, options.warm, options.minutes * 60)
     is_paced = LATENCY in options.loads.split(",")
+    # Latencies come last: each round of them has a turn of each peer, and one without any.
+    turn = options.seconds + options.warm
+    later = is_paced * options.rounds * (len(LATENCY_PEERS) + 2) * turn
+    plan = Plan(options.rounds, options.seconds, options.warm, options.minutes * 60 - later)
     with ExitStack() as stack:
-        baseline = None
+        roots = Roots()
         if options.baseline:
-            baseline = stack.enter_context(worktree(options.baseline, folder))
-        make_peers = partial(choose_peers, options, baseline)
+            roots = evolve(roots, baseline=stack.enter_context(worktree(options.baseline, folder)))
+        if COMPILED in options.peers.split(","):
+            roots = evolve(roots, compiled=compiled.make_copy(folder, options.python))
+        make_peers = partial(choose_peers, options, roots)
         stage = Stage(folder / "site", make_peers, stack, is_apart=options.apart)
         results = take_turns(stage, wanted, plan)
         rate = options.rate or _half_load(results)
         latencies = take_latencies(stage, plan, rate, LATENCY_PEERS) if is_paced else {}
         facts = circumstances(options.python) | peers.versions(options.peers.split(","))
+        facts["compiled core in ours"] = "yes" if compiled.is_built() else "no"
         return Report(facts, results, latencies, rate, stage.memory())
 
 
@@ -153,7 +172,7 @@ def check_tools(options: argparse.Namespace) -> str:
     asked = options.peers.split(",")
     wanted = {load.client.value for load in loads.LOADS if load.name in options.loads.split(",")}
     clients = wanted & {"wrk", "h2load"}
-    if LATENCY in options.loads.split(","):
+    if LATENCY in options.loads.split(",") or COMPILED in asked:
         clients.add("cc")
     debian = {"nginx", "openssl", *clients, *(name for name in asked if name in peers.DEBIAN)}
     missing = missing_programs(sorted(debian))

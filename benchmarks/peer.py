@@ -24,6 +24,7 @@ class Peer:
 
     ``tunnel_port`` is where it passes bytes without looking at them, for those that can;
     ``admin_port`` where it tells by ``/readyz`` that it serves, for those that listen earlier.
+    ``loads``: it is measured in these only, if any are named.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Peer:
     tunnel_port: int = 0
     admin_port: int = 0
     environment: tuple[tuple[str, str], ...] = ()
+    loads: tuple[str, ...] = ()
 
     def port(self, load: Load) -> int:
         """Return where *load* goes."""

@@ -10,13 +10,14 @@ from benchmarks.table import Row, time_text
 
 _COLOURS = {
     "ours": "#0072b2",
+    "compiled": "#009e73",
     "nginx": "#999999",
     "haproxy": "#56b4e9",
     "envoy": "#e69f00",
     "traefik": "#d55e00",
     "caddy": "#cc79a7",
 }
-_OTHER = "#009e73"
+_OTHER = "#f0e442"
 _LEFT, _WIDTH, _BAR, _GAP = 110, 720, 14, 26
 _LONGEST = _WIDTH - _LEFT - 150
 

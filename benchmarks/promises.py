@@ -16,14 +16,20 @@ HEADINGS = ("promise", "beside", "at most", "aim", "measured", "kept")
 
 @frozen
 class Promise:
-    """CPU of ours for a load is at most so many times that of a peer; *aim* is what we wish."""
+    """
+    CPU of ours for a load is at most so many times that of a peer; *aim* is what we wish.
+
+    *ours* says which of ours: the pure one, or that with the compiled core.
+    """
 
     load: str
     peer: str
     most: float
     aim: float | None = None
+    ours: str = OURS
 
 
+COMPILED = "compiled"
 PROMISES = (
     Promise("plain", "nginx", 1.6, 1.45),
     Promise("plain", "traefik", 0.4, 0.35),
@@ -35,6 +41,8 @@ PROMISES = (
     Promise("h2", "traefik", 0.45),
     Promise("large", "nginx", 0.7, 0.3),
     Promise("tunnel", "haproxy", 0.4),
+    Promise("plain", "nginx", 1.1, 0.95, COMPILED),
+    Promise("tls", "nginx", 1.4, None, COMPILED),
 )
 P99_ADDED = 2.0
 MANY_HOSTS = 1.2
@@ -67,9 +75,10 @@ def verdicts(results: Results, latencies: Latencies) -> list[Verdict]:
     found = []
     for each in PROMISES:
         taken = results.get(each.load, {})
-        if OURS in taken and each.peer in taken:
-            measured = table.paired_ratio(taken[OURS], taken[each.peer])
-            found.append(Verdict(f"CPU, {each.load}", each.peer, each.most, each.aim, measured))
+        if each.ours in taken and each.peer in taken:
+            measured = table.paired_ratio(taken[each.ours], taken[each.peer])
+            what = f"CPU, {each.load}" + (f", {each.ours}" if each.ours != OURS else "")
+            found.append(Verdict(what, each.peer, each.most, each.aim, measured))
     found += _many_hosts(results)
     added = latency.added_ratio(latencies)
     if added is not None:

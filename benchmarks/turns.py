@@ -96,10 +96,12 @@ class Stage:
         """Return what is measured in *load*."""
         if load.scene not in self._scenes:
             self._scenes[load.scene] = self._open(load)
-        running = self._scenes[load.scene]
-        if not load.peers:
-            return running
-        return tuple(each for each in running if _is_meant(each.peer.name, load.peers))
+        return tuple(
+            each
+            for each in self._scenes[load.scene]
+            if (not load.peers or _is_meant(each.peer.name, load.peers))
+            and (not each.peer.loads or load.name in each.peer.loads)
+        )
 
     def _open(self, load: Load) -> tuple[Running, ...]:
         site = self.site
@@ -110,7 +112,8 @@ class Stage:
         return tuple(
             self._start(peer, site, self.proxy_core)
             for peer in made
-            if not load.peers or _is_meant(peer.name, load.peers)
+            if (not load.peers or _is_meant(peer.name, load.peers))
+            and (not peer.loads or load.scene is Scene.SMALL)
         )
 
     def _start(self, peer: Peer, site: Site, core: int) -> Running:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType
@@ -17,11 +18,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def compiled(name: str, folder: Path) -> ModuleType:
-    """Return the compiled module *name*; skip the test where there is no C compiler."""
-    if shutil.which("cc") is None and importlib.util.find_spec(name) is None:
-        pytest.skip("no C compiler here")
+    """Return the compiled module *name*; skip the test where nothing can be compiled."""
     if importlib.util.find_spec(name) is not None:
         return importlib.import_module(name)
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler here")
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        pytest.skip("no headers of Python here")
     command = [sys.executable, "setup.py", "-q", "build_ext"]
     places = ["--build-lib", str(folder / "lib"), "--build-temp", str(folder / "temp")]
     asked = os.environ | {"FSM_TWISTED_SPEEDUPS": "1"}

@@ -47,6 +47,20 @@ def test_promises_are_judged_by_what_was_measured_and_by_nothing_else() -> None:
     }
 
 
+def test_the_compiled_core_has_promises_of_its_own() -> None:
+    results = {"plain": {"compiled": [sample(12)], "nginx": [sample(10)]}}
+
+    (verdict,) = promises.verdicts(results, {})
+    assert (verdict.what, verdict.is_kept) == ("CPU, plain, compiled", False)
+
+
+def test_the_guard_holds_ours_to_the_promise_of_the_pure_one() -> None:
+    results = {"plain": {"ours": [sample(15)], "old": [sample(15)], "nginx": [sample(10)]}}
+
+    line, is_kept = guard.judge(results, "old")[1]
+    assert (line[3], is_kept) == ("1.60", True)
+
+
 @pytest.mark.parametrize(("measured", "kept"), [(10.0, True), (10.8, True), (10.9, False)])
 def test_the_guard_lets_eight_percent_pass(measured: float, *, kept: bool) -> None:
     results = {
