@@ -18,6 +18,7 @@ import pytest
 from tests.wire.harness.backend import OK
 from tests.wire.harness.client import connect, connect_tls
 from tests.wire.harness.http2 import connect_h2
+from tests.wire.harness.http2_backend import Asked, Http2Server, speaking
 from tests.wire.harness.lanes import Lane, World
 from tests.wire.harness.message import Request
 from tests.wire.harness.program import Program, running
@@ -204,6 +205,29 @@ def test_a_trace_goes_on_under_our_span(
     assert (told["trace"], told["span"], told["parent"]) == (TRACE, span, SPAN)
     assert trace == TRACE
     assert request.get(b"tracestate") == b"a=1,b=2"
+
+
+@pytest.mark.parametrize("given", [b"", GIVEN], ids=["begun", "kept"])
+def test_an_endpoint_of_http2_is_told_as_well(traced: Traced, world: World, given: bytes) -> None:
+    lane = world.http2()
+    seen: list[Asked] = []
+
+    def play(server: Http2Server) -> None:
+        seen.append(server.request())
+        server.answer(seen[0].number, b"ok")
+        server.request(1)
+
+    lane.backend.serve(speaking(play))
+    with contextlib.closing(connect(traced.program.http)) as client:
+        assert client.ask(lane.get(extra=given)).status == 200
+
+    (asked,) = seen
+    found = PARENT.fullmatch(asked.get(b"traceparent") or b"")
+    assert found
+    told = traced.collector.span(lane)
+    assert (told["trace"], told["span"]) == (found[1], found[2])
+    assert (found[1] == TRACE) == bool(given)
+    assert asked.get(b"tracestate") == (b"a=1,b=2" if given else None)
 
 
 @pytest.mark.parametrize(
