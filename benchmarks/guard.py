@@ -52,7 +52,11 @@ def earlier() -> str:
 
 def judge(results: Results, baseline: str) -> list[tuple[tuple[str, ...], bool]]:
     """Return for each comparison its line of the table and whether it is kept."""
-    limits = {each.load: each.most for each in promises.PROMISES if each.peer == table.REFERENCE}
+    limits = {
+        each.load: each.most
+        for each in promises.PROMISES
+        if each.peer == table.REFERENCE and each.ours == OURS
+    }
     judged: list[tuple[tuple[str, ...], bool]] = []
     for load, taken in results.items():
         for peer, most in ((baseline, MOST_GROWTH), (table.REFERENCE, limits.get(load))):
