@@ -64,14 +64,14 @@ speedups: install
 pure:
 	rm -f fsm_twisted/*/_speedups*.so
 
-# The peers; what Debian has is installed where one may, or named by the benchmark.
-PEERS := nginx haproxy wrk nghttp2-client openssl gcc libc6-dev
-BENCH_OPTIONS :=
-
 docs: install
 	@$(BIN)/python -c 'import sphinx, myst_parser, furo' 2>/dev/null \
 	  || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@$(BIN)/sphinx-build -nW --keep-going -q -d build/doctrees docs dist/docs
+
+# The peers; what Debian has is installed where one may, or named by the benchmark.
+PEERS := nginx haproxy wrk nghttp2-client openssl gcc libc6-dev
+BENCH_OPTIONS :=
 
 bench: install
 	@for peer in nginx haproxy wrk h2load openssl cc; do PATH=$$PATH:/usr/sbin command -v $$peer >/dev/null || missing=1; done; \
