@@ -63,7 +63,7 @@ def test_health(program: Program, method: str, path: str, answer: tuple[int, byt
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/", 404), ("POST", "/livez", 405)]
+    ("method", "path", "status"), [("GET", "/nothing", 404), ("POST", "/livez", 405)]
 )
 def test_the_admin_port_answers_nothing_else(
     program: Program, method: str, path: str, status: int
