@@ -13,7 +13,7 @@ from fsm_twisted.admin.documents.certificates import leaf_json
 from fsm_twisted.admin.documents.findings import finding_json
 from fsm_twisted.admin.documents.overview import ListenerFacts
 from fsm_twisted.admin.documents.policies import policies_json
-from fsm_twisted.admin.documents.routes import judge, rewrite_json, route_json
+from fsm_twisted.admin.documents.routes import backend_text, judge, rewrite_json, route_json
 from fsm_twisted.admin.documents.upstreams import Live, endpoint_rows
 from fsm_twisted.admin.documents.world import Json, World, ref_json
 from fsm_twisted.admin.explain.candidates import (
@@ -27,6 +27,7 @@ from fsm_twisted.admin.explain.decision import Answered, Decider, Decision, Forw
 from fsm_twisted.admin.explain.question import Question
 from fsm_twisted.compiler.certificates import describe_leaf
 from fsm_twisted.compiler.findings import Finding
+from fsm_twisted.compiler.standing import Wish
 from fsm_twisted.objects.model import ObjectRef
 from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.routing.server_name import ServerNames
@@ -77,7 +78,7 @@ class Explainer:
             outcome = _unreachable(question)
         upstream = _upstream_of(decision, world)
         return {
-            "summary": _summary(question, decision, outcome),
+            "summary": _summary(question, decision, outcome) + _afterwards(decision, wish, world),
             "request": _request(question, decision),
             "listener": listener,
             "certificate": self._certificate(question, world),
@@ -178,6 +179,19 @@ def _summary(question: Question, decision: Decision, outcome: Json) -> str:
     if decision.location:
         return f"{what} is redirected to {decision.location} ({outcome['code']})"
     return f"{what} gets {outcome['status']} from the proxy ({outcome['code']}): {outcome['text']}"
+
+
+def _afterwards(decision: Decision, wish: Wish | None, world: World) -> str:
+    """Say what waits where a redirect leads."""
+    if not isinstance(decision, Answered) or not decision.location:
+        return ""
+    if wish is None:
+        return "; there, no route answers (404 no_route)"
+    judged = judge(wish, world)
+    if judged.answer is not None:
+        return f"; there, it gets {judged.answer.status} ({judged.answer.code})"
+    ingress = f"{wish.ref.namespace}/{wish.ref.name}"
+    return f"; there, it goes to {backend_text(wish.backend)} by Ingress {ingress}"
 
 
 def _rewrite(decision: Decision) -> Json | None:

@@ -1,0 +1,1 @@
+"""``fsm-ingress``: looks at manifests, at a cluster or at a running instance, and explains."""

@@ -1,0 +1,148 @@
+"""``routes``, ``backends`` and ``certs``: what there is, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from fsm_twisted.admin.documents.world import Json
+from fsm_twisted.cli.options import Where, output_option, where_options
+from fsm_twisted.cli.text import show_json, show_table
+
+
+def name_of(ref: Json) -> str:
+    """Return ``namespace/name``."""
+    return f"{ref['namespace']}/{ref['name']}" if ref["namespace"] else str(ref["name"])
+
+
+def _filtered(**values: str | None) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in values.items() if value]
+
+
+def _option(name: str, help_text: str) -> Callable[[Any], Any]:
+    return click.option(name, metavar="TEXT", help=help_text)
+
+
+@click.command()
+@where_options
+@_option("--namespace", "Only of Ingresses in this namespace.")
+@_option("--host", "Only of this host, as the Ingress writes it.")
+@_option("--state", "Only ok, degraded or broken ones.")
+@_option("--query", "Only rows in which this text stands.")
+@output_option
+def routes(
+    where: Where,
+    namespace: str | None,
+    host: str | None,
+    state: str | None,
+    query: str | None,
+    output: str,
+) -> None:
+    """Every path that an Ingress wants, and what has become of it."""
+    wanted = _filtered(namespace=namespace, host=host, state=state, q=query)
+    document = where.told().tell("routes", wanted)
+    if output == "json":
+        show_json(document)
+        return
+    columns = ("STATE", "HOST", "PATH", "MATCH", "GOES TO", "INGRESS", "WHY")
+    rows = (
+        (
+            row["state"],
+            row["host"] or "*",
+            row["path"],
+            row["match"],
+            row["backend"],
+            name_of(row["ingress"]),
+            why_of(row),
+        )
+        for row in document["items"]
+    )
+    show_table(columns, rows, "no Ingress of ours wants any path")
+
+
+def why_of(row: Json) -> str:
+    """Say what is the matter with a row of the routes."""
+    codes = ", ".join(row["findings"])
+    if row["served_instead"]:
+        return f"{row['outcome']} to {name_of(row['served_instead']['object'])}: {codes}"
+    if row["answer"]:
+        return f"{row['answer']['status']} {row['answer']['code']}: {codes}"
+    return codes
+
+
+@click.command()
+@where_options
+@_option("--namespace", "Only of Services in this namespace.")
+@_option("--service", "Only of this Service.")
+@_option("--state", "Only ok, degraded or broken ones.")
+@_option("--query", "Only rows in which this text stands.")
+@output_option
+def backends(
+    where: Where,
+    namespace: str | None,
+    service: str | None,
+    state: str | None,
+    query: str | None,
+    output: str,
+) -> None:
+    """Services that Ingresses lead to, with their endpoints as they are now."""
+    wanted = _filtered(namespace=namespace, service=service, state=state, q=query)
+    document = where.told().tell("upstreams", wanted)
+    if output == "json":
+        show_json(document)
+        return
+    columns = (
+        "STATE", "SERVICE", "INGRESS", "BALANCING", "ENDPOINT", "HEALTH", "IN FLIGHT", "IDLE",
+        "REQUESTS",
+    )  # fmt: skip
+    rows = (line for row in document["items"] for line in _endpoints(row))
+    show_table(columns, rows, "no Ingress of ours leads to a Service that exists")
+
+
+def _endpoints(row: Json) -> list[tuple[object, ...]]:
+    head = (
+        row["state"],
+        f"{row['namespace']}/{row['service']}:{row['port']}",
+        name_of(row["ingress"]),
+        row["policies"]["balancing"],
+    )
+    total = row["requests"]["total"]
+    lines: list[tuple[object, ...]] = [
+        (each["endpoint"], each["health"], each["in_flight"], each["idle_connections"])
+        for each in row["endpoints"]
+    ] or [("none", "", "", "")]
+    first, *others = lines
+    return [(*head, *first, total), *(("", "", "", "", *each, "") for each in others)]
+
+
+@click.command()
+@where_options
+@_option("--namespace", "Only of Secrets in this namespace.")
+@_option("--state", "Only of this state, such as expired or expires_soon.")
+@_option("--query", "Only rows in which this text stands.")
+@output_option
+def certs(
+    where: Where, namespace: str | None, state: str | None, query: str | None, output: str
+) -> None:
+    """Certificates: for which hosts, from which Secret, and for how long."""
+    wanted = _filtered(namespace=namespace, state=state, q=query)
+    document = where.told().tell("certificates", wanted)
+    if output == "json":
+        show_json(document)
+        return
+    columns = ("STATE", "SECRET", "HOSTS", "DAYS LEFT", "NOT AFTER", "ISSUER", "PROBLEM")
+    rows = (
+        (
+            row["state"],
+            name_of(row["secret"]) if row["secret"] else "(default certificate)",
+            ", ".join(row["hosts"]) or "*",
+            row["days_left"],
+            row["not_after"],
+            row["issuer"],
+            row["problem"] or ", ".join(row["findings"]),
+        )
+        for row in document["items"]
+    )
+    show_table(columns, rows, "no spec.tls names a Secret")
