@@ -98,7 +98,7 @@ class Backends:
         for port, sock in self._open:
             try:
                 data = sock.recv(65536)
-            except BlockingIOError:
+            except (BlockingIOError, ConnectionError):  # an early answer ends the connection
                 continue
             if data:
                 target = data.split(b" ", 2)[1]
@@ -178,7 +178,7 @@ def do(snapshot: Snapshot, question: Question, options: ProxyOptions, backends: 
     def is_answered() -> bool:
         nonlocal said
         backends.serve()
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(BlockingIOError, ConnectionError):
             said += client.recv(65536)
         return b"\r\n\r\n" in said and not said.startswith(b"HTTP/1.1 1")
 
