@@ -16,8 +16,11 @@ from operator import getitem
 from pathlib import Path
 from typing import Any, Final
 
+import click
 import yaml
 
+from fsm_twisted.cli.errors import EXIT_CODES
+from fsm_twisted.cli.main import program
 from fsm_twisted.compiler.annotations import ANNOTATIONS, LATER, Asked
 from fsm_twisted.net.handshake import HandshakeResult
 from fsm_twisted.observe.access_format import JSON_FIELDS, VARIABLES
@@ -174,10 +177,30 @@ def chart_values() -> str:
     return table(("value", "default", "meaning"), rows)
 
 
+def commands() -> str:
+    """Return the commands of fsm-ingress."""
+    rows = (
+        (f"`{_usage(command)}`", (command.help or "").strip().partition("\n")[0])
+        for command in program.commands.values()
+    )
+    return table(("command", "what it tells"), rows)
+
+
+def _usage(command: click.Command) -> str:
+    arguments = (each for each in command.params if isinstance(each, click.Argument))
+    return " ".join((str(command.name), *(each.human_readable_name for each in arguments)))
+
+
+def exits() -> str:
+    """Return the exit codes of fsm-ingress."""
+    return table(("code", "means"), ((str(code), meaning) for code, meaning in EXIT_CODES))
+
+
 TABLES: Final[dict[str, dict[str, Callable[[], str]]]] = {
     "annotations.md": {"annotations": honoured_annotations, "later": later_annotations},
     "reason-codes.md": {"replies": replies, "findings": findings},
     "cluster.md": {"events": events},
+    "cli.md": {"commands": commands, "exits": exits},
     "options.md": {"options": options},
     "access-log.md": {"json": access_json, "variables": access_variables},
     "install.md": {"values": chart_values},

@@ -228,7 +228,7 @@ def served_ingresses(draw: st.DrawFn) -> Ingress:
     path = st.builds(IngressPath, paths(), st.sampled_from(PathType), backend)
     rule = st.builds(IngressRule, hosts(), st.lists(path, min_size=1, max_size=4).map(tuple))
     tls = st.builds(IngressTLS, st.lists(hosts(), max_size=2).map(tuple), names())
-    annotations = st.just({}) | annotation_maps(st.nothing())
+    annotations: st.SearchStrategy[dict[str, str]] = st.just({}) | annotation_maps(st.nothing())
     return Ingress(
         draw(metadata(names(), namespaces(), annotations)),
         "pipy",
