@@ -59,7 +59,7 @@ class Account:
     wants_trailers = is_grpc = False
     _key: bytes
     _fields: Fields = ()
-    _attempts: Attempts | None = None
+    _attempts: Attempts | None
     _endpoint: EndpointState | None = None
 
     @property

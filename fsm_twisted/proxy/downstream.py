@@ -121,7 +121,8 @@ class Downstream(Http1Output):
             return False
         if is_looked_at and not (self.peer.is_secure or bound.is_open):
             return False
-        own = _OWN % (authority, plane.next_request_id())
+        make_id = plane.next_request_id
+        own = _OWN % (authority, make_id())
         head = b"".join((data[:begin], data[end:-2], self.peer.fields, own))
         self._is_between = False
         self.deadline = _NEVER

@@ -51,9 +51,8 @@ class Exchange(Account):
     admitted: Admitted | None = None
     claims: Claims | None = None
     persistent = True
-    is_usual = True
     host = b""
-    body: RequestBody | None = None
+    body: RequestBody | None
     upstream: EndpointSide | None = None
     _is_secure = False
     _response: Response | None = None
@@ -73,8 +72,12 @@ class Exchange(Account):
         self.state = state
         self.head_bytes = head
         plane.budget.requests += 1
-        self.begun = plane.seconds()
+        seconds = plane.seconds
+        self.begun = seconds()
         self._key = key
+        # Found sooner here than in the class, by those who look at every request.
+        self.is_usual = True
+        self.body = self._attempts = None
 
     @classmethod
     def of_head(cls, downstream: ClientSide, admitted: Admitted, claims: Claims) -> Self:
@@ -144,7 +147,8 @@ class Exchange(Account):
     def connected(self, upstream: EndpointSide) -> None:
         """Send what has been waiting for the connection."""
         body = self.body
-        self.sent = now = self.plane.seconds()
+        seconds = self.plane.seconds
+        self.sent = now = seconds()
         if body is None:
             upstream.deadline = now + self.state.read_seconds
             self.state.cells.bytes_in += upstream.send_request(self)

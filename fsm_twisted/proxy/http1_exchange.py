@@ -35,7 +35,8 @@ class Http1Exchange(Exchange):
         self.upstream = None
         cells.bytes_out += len(answer)
         self.downstream.write_soon(answer)
-        now = plane.seconds()
+        seconds = plane.seconds
+        now = seconds()
         cells.observe(self.method, data[_STATUS_CLASS] - _ZERO, now - self.begun, now - self.sent)
         if plane.access is not None:
             tries = endpoint.once if self._attempts is None else self.tries
