@@ -30,7 +30,7 @@ static const char *const answered_names[] = {
 };
 static const char forwarded_prefix[] = "x-forwarded";
 
-static const char *const method_names[] = {"GET", "POST", "PUT", "DELETE", "PATCH"};
+static const char *const method_names[] = {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"};
 enum { METHODS = sizeof method_names / sizeof *method_names };
 static PyObject *methods[METHODS];
 static PyObject *harmless_name, *reference_request, *reference_answer;
@@ -241,7 +241,7 @@ static PyObject *usual_request(PyObject *module, PyObject *const *args, Py_ssize
         return NULL;
     if (end - data > most || !scan_request(data, end, &found))
         return PyObject_Vectorcall(reference_request, args, count, NULL);
-    PyObject *result = PyTuple_New(6);
+    PyObject *result = PyTuple_New(7);
     if (!result)
         return NULL;
     Py_ssize_t begin = found.kept ? found.kept - data : end - data - 2;
@@ -259,7 +259,8 @@ static PyObject *usual_request(PyObject *module, PyObject *const *args, Py_ssize
     PyTuple_SET_ITEM(result, 3, slice(found.authority, found.authority_end));
     PyTuple_SET_ITEM(result, 4, PyLong_FromSsize_t(begin));
     PyTuple_SET_ITEM(result, 5, PyLong_FromSsize_t(after));
-    for (int i = 0; i < 6; i++)
+    PyTuple_SET_ITEM(result, 6, PyLong_FromSsize_t(end - data));
+    for (int i = 0; i < 7; i++)
         if (!PyTuple_GET_ITEM(result, i)) {
             Py_DECREF(result);
             return NULL;
@@ -336,18 +337,21 @@ static PyObject *usual_answer(PyObject *module, PyObject *const *args, Py_ssize_
 {
     struct answer found;
     (void)module;
-    if (count != 4 || !PyBytes_CheckExact(args[0]) || !PyBytes_CheckExact(args[2]) || !PyBytes_CheckExact(args[3])) {
-        PyErr_SetString(PyExc_TypeError, "usual_answer(data: bytes, limits, server: bytes, date: bytes)");
+    if (count != 5 || !PyBytes_CheckExact(args[0]) || !PyBytes_CheckExact(args[1]) || !PyBytes_CheckExact(args[3])
+        || !PyBytes_CheckExact(args[4])) {
+        PyErr_SetString(PyExc_TypeError,
+            "usual_answer(data: bytes, method: bytes, limits, server: bytes, date: bytes)");
         return NULL;
     }
     bytes data = (bytes)PyBytes_AS_STRING(args[0]), end = data + PyBytes_GET_SIZE(args[0]);
-    Py_ssize_t most = harmless(args[1]);
+    int is_head = PyBytes_GET_SIZE(args[1]) == 4 && memcmp(PyBytes_AS_STRING(args[1]), "HEAD", 4) == 0;
+    Py_ssize_t most = harmless(args[2]);
     if (most < 0 && PyErr_Occurred())
         return NULL;
-    if (!scan_answer(data, end, &found) || found.end - data > most)
+    if (is_head || !scan_answer(data, end, &found) || found.end - data > most)
         return PyObject_Vectorcall(reference_answer, args, count, NULL);
-    Py_ssize_t server = found.has_server ? 0 : PyBytes_GET_SIZE(args[2]);
-    Py_ssize_t date = found.has_date ? 0 : PyBytes_GET_SIZE(args[3]);
+    Py_ssize_t server = found.has_server ? 0 : PyBytes_GET_SIZE(args[3]);
+    Py_ssize_t date = found.has_date ? 0 : PyBytes_GET_SIZE(args[4]);
     if (!found.kept && !server && !date) {
         Py_INCREF(args[0]);
         return args[0];
@@ -360,8 +364,8 @@ static PyObject *usual_answer(PyObject *module, PyObject *const *args, Py_ssize_
     unsigned char *to = (unsigned char *)PyBytes_AS_STRING(result);
     to = put(to, data, found.kept - data);
     to = put(to, found.kept_end, found.end - 2 - found.kept_end);
-    to = put(to, PyBytes_AS_STRING(args[2]), server);
-    to = put(to, PyBytes_AS_STRING(args[3]), date);
+    to = put(to, PyBytes_AS_STRING(args[3]), server);
+    to = put(to, PyBytes_AS_STRING(args[4]), date);
     put(to, found.end - 2, end - found.end + 2);
     return result;
 }
@@ -390,7 +394,7 @@ static PyMethodDef functions[] = {
     {"usual_request", (PyCFunction)(void (*)(void))usual_request, METH_FASTCALL,
         "usual_request(data, limits)\n--\n\nSee fsm_twisted.http1.usual."},
     {"usual_answer", (PyCFunction)(void (*)(void))usual_answer, METH_FASTCALL,
-        "usual_answer(data, limits, server, date)\n--\n\nSee fsm_twisted.http1.usual."},
+        "usual_answer(data, method, limits, server, date)\n--\n\nSee fsm_twisted.http1.usual."},
     {"recognises_request", recognises_request, METH_O,
         "recognises_request(data)\n--\n\nTell whether the reference is not asked."},
     {"recognises_answer", recognises_answer, METH_O,

@@ -13,7 +13,7 @@ from fsm_twisted.http1 import usual
 from fsm_twisted.http1.syntax import HeadLimits
 
 usual_request: Callable[[bytes, HeadLimits], usual.Usual | None] = usual.usual_request
-usual_answer: Callable[[bytes, HeadLimits, bytes, bytes], bytes | None] = usual.usual_answer
+usual_answer: Callable[[bytes, bytes, HeadLimits, bytes, bytes], bytes | None] = usual.usual_answer
 try:
     from fsm_twisted.http1 import _speedups
 except ImportError:

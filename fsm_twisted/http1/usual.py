@@ -19,6 +19,8 @@ from fsm_twisted.http1.syntax import HeadLimits
 # Of a token only these: punctuation could make a look-alike of a special name (X_Real_IP).
 _NAME: Final = b"-" + (string.digits + string.ascii_letters).encode("ascii")
 _VALUE: Final = rb":[\t\x20-\x7e\x80-\xff]*+"
+# Up to the end of its line, whatever is in it: quicker, where `_are_lines` has the last word.
+_UNCHECKED: Final = rb":[^\r]*+"
 
 # Whatever the strict parser gives a meaning for this hop, beginnings included: with these the
 # general road is taken.
@@ -41,84 +43,146 @@ def _any_case(text: bytes) -> bytes:
     )
 
 
-def _ordinary_line(names: Iterable[bytes], prefixes: Iterable[bytes] = ()) -> bytes:
+def _ordinary_line(value: bytes, names: Iterable[bytes], prefixes: Iterable[bytes] = ()) -> bytes:
     """Return the pattern of a field line whose name is none of *names* and has no such prefix."""
-    names, prefixes = tuple(names), tuple(prefixes)
-    begin = {each[:1] for each in (*names, *prefixes)}
-    suspect = bytes(c for c in _NAME if bytes([c]).lower() in begin)
-    harmless = bytes(c for c in _NAME if bytes([c]).lower() not in begin)
-    special = b"|".join(
-        [_any_case(each) + b":" for each in names] + [_any_case(each) for each in prefixes]
+    rests: dict[bytes, list[bytes]] = {}
+    for special in (*(each + b":" for each in names), *prefixes):
+        rests.setdefault(special[:1], []).append(_any_case(special[1:]))
+    harmless = bytes(c for c in _NAME if bytes([c]).lower() not in rests)
+    # The first letters of most fields that are sent come first.
+    suspect = sorted(rests, key=lambda first: (first not in b"cu", first))
+    begin = b"|".join(
+        [b"[%b]" % re.escape(harmless)]
+        + [b"%b(?!%b)" % (_any_case(first), b"|".join(rests[first])) for first in suspect]
     )
-    return b"(?:[%b]|(?!%b)[%b])[%b]*+%b" % (
-        re.escape(harmless),
-        special,
-        re.escape(suspect),
-        re.escape(_NAME),
-        _VALUE,
-    )
+    return rb"\r\n(?:%b)[%b]*+%b" % (begin, re.escape(_NAME), value)
 
 
-_ASKED: Final = _ordinary_line(_REQUEST_NAMES, _REQUEST_PREFIXES)
-_ANSWERED: Final = _ordinary_line(_RESPONSE_NAMES)
+_ASKED: Final = _ordinary_line(_UNCHECKED, _REQUEST_NAMES, _REQUEST_PREFIXES)
+_ANSWERED: Final = _ordinary_line(_VALUE, _RESPONSE_NAMES)
 _KEPT_ALIVE: Final = rb"\r\n[Cc]onnection: ?[Kk]eep-[Aa]live"
+_KEPT_ALIVE_SO_LONG: Final = rb"%b(?:\r\n[Kk]eep-[Aa]live%b)?" % (_KEPT_ALIVE, _VALUE)
+_LENGTH: Final = rb"\r\n[Cc]ontent-[Ll]ength: ?"
 
-# One run of lines at a time, whose alternatives exclude each other: two runs side by side could be
-# divided in as many ways as there are lines, and a head that does not match would take quadratic
-# time (seconds for 16 KiB). So a group may have matched more than once; the number of Connection
-# lines is counted.
+# Two runs of lines never stand side by side: they could be divided in as many ways as there are
+# lines, and a head that does not match would take quadratic time (seconds for 16 KiB). There is
+# always a line between them that neither can be.
+
+
+def _with_connection(line: bytes, connection: bytes) -> bytes:
+    return rb"(?:%b)*(?:(%b)(?:%b)*)?" % (line, connection, line)
+
+
+_BEGIN_REQUEST: Final = (
+    rb"(%%b) (/[!\"$-~]*+) HTTP/1\.1(?:%b)*\r\n[Hh]ost: ?([A-Za-z0-9.:-]++)" % _ASKED
+)
+_LINES: Final = _with_connection(_ASKED, _KEPT_ALIVE)
 USUAL_REQUEST: Final = re.compile(
-    rb"(GET|POST|PUT|DELETE|PATCH) (/[!\"$-~]*+) HTTP/1\.1"
-    rb"(?:\r\n%b)*\r\n[Hh]ost: ?([A-Za-z0-9.:-]++)(?:\r\n%b|(%b))*\r\n\r\n"
-    % (_ASKED, _ASKED, _KEPT_ALIVE)
+    rb"%b%b\r\n\r\n" % (_BEGIN_REQUEST % b"GET|POST|PUT|DELETE|PATCH|HEAD", _LINES)
 )
 """
-A whole request head without a body; use `usual_request`.
+A whole request head without a body; use `usual_request`, which looks at the values.
 
-Groups: method, target in origin-form, Host, and the (last) field line ``Connection: keep-alive``
-with the CRLF before it, if there is one behind Host.
+Groups: method, target in origin-form, Host, and the field line ``Connection: keep-alive`` with
+the CRLF before it, if there is one behind Host.
 """
 
+# Not those methods that are repeated although the endpoint may have seen them (`proxy.retry`).
+USUAL_SENDING: Final = re.compile(
+    rb"%b%b%b([0-9]{1,15}+)%b\r\n\r\n"
+    % (_BEGIN_REQUEST % b"POST|PUT|PATCH|DELETE", _LINES, _LENGTH, _LINES)
+)
+"""The same with Content-Length (group 5) between two places for Connection (groups 4 and 6)."""
+
+_ANSWER_LINES: Final = _with_connection(_ANSWERED, _KEPT_ALIVE_SO_LONG)
+_BEGIN_ANSWER: Final = rb"HTTP/1\.1 (%b)(?: [\t\x20-\x7e\x80-\xff]*+)?"
+_FULL: Final = rb"[2345](?:[1-9][0-9]|0[012356789])"
 USUAL_RESPONSE: Final = re.compile(
-    rb"HTTP/1\.1 ([2345](?:[1-9][0-9]|0[012356789]))(?: [\t\x20-\x7e\x80-\xff]*+)?"
-    rb"(?:\r\n%b|(%b))*\r\n[Cc]ontent-[Ll]ength: ?([0-9]{1,15}+)(?:\r\n%b|(%b))*\r\n\r\n"
-    % (_ANSWERED, _KEPT_ALIVE, _ANSWERED, _KEPT_ALIVE)
+    rb"%b%b%b([0-9]{1,15}+)%b\r\n\r\n"
+    % (_BEGIN_ANSWER % _FULL, _ANSWER_LINES, _LENGTH, _ANSWER_LINES)
 )
 """
 A response head with a length, not 204 or 304 (nor 101); use `usual_answer`.
 
-Groups: status, the (last) ``Connection: keep-alive`` with its CRLF before the length,
-Content-Length in bytes, and the same Connection line after it.
+Groups: status, ``Connection: keep-alive`` with its CRLF and a Keep-Alive behind it before the
+length, Content-Length in bytes, and the same Connection after it.
 """
 
+USUAL_CHUNKED: Final = re.compile(
+    rb"%b%b\r\n[Tt]ransfer-[Ee]ncoding: ?(chunked)%b\r\n\r\n"
+    % (_BEGIN_ANSWER % _FULL, _ANSWER_LINES, _ANSWER_LINES)
+)
+"""The same with the chunked coding instead of a length."""
 
-Usual = tuple[bytes, bytes, bytes, bytes, int, int]
-"""Method, target, its path, Host as sent, and where to cut: its Connection line, or nothing."""
+USUAL_BARE: Final = re.compile(rb"%b%b()()\r\n\r\n" % (_BEGIN_ANSWER % b"204|304", _ANSWER_LINES))
+"""The same without a body, nor a length."""
+
+_CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8}+)\r\n")
+_MOST_CHUNKS: Final = 16  # looked for here: the general road is as quick with many
+
+# All that may be in a field line, but for the CRLF that ends it.
+_IN_LINES: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+_CRLFS: Final = b"\r\n" * 512
+
+
+def _are_lines(head: bytes) -> bool:
+    """Return whether *head* has no control characters but CRLF and tabs (and not 512 lines)."""
+    ends = head.translate(None, _IN_LINES)
+    return ends == _CRLFS[: len(ends)]
+
+
+Usual = tuple[bytes, bytes, bytes, bytes, int, int, int]
+"""
+Method, target, its path, Host as sent, and three places.
+
+Where Connection is to be cut out, from and to (before the last CRLF when there is none), and
+where the head ends.
+"""
 
 
 def usual_request(data: bytes, limits: HeadLimits) -> Usual | None:
     """
     Recognise one usual request, whole and alone in *data*; its authority has yet to be parsed.
 
-    ``data[:begin] + data[end:]`` is what may go on, where *begin* and *end* are the last two of
-    what is returned.
+    ``data[:begin] + data[cut:end]`` is what may go on of its head, where these are the last three
+    of what is returned; the rest of *data* is its body.
     """
     found = USUAL_REQUEST.fullmatch(data)
     if found is None:
-        return None
+        return None if data.startswith(b"GET ") else _usual_sending(data, limits)
     method, target, authority, connection = found.groups()
     path = target.partition(b"?")[0]
-    if b"/." in path or b"%" in path:
+    if b"/." in path or b"%" in path or not _are_lines(data):
         return None  # there could be a dot segment
     size = len(data)
     if size > limits.harmless_bytes and is_unusual_size(data, size, limits):
         return None
     if connection is None:
-        return method, target, path, authority, size - 2, size - 2
-    if data.count(b"onnection:") > 1:
+        return method, target, path, authority, size - 2, size - 2, size
+    begin, cut = found.span(4)
+    return method, target, path, authority, begin, cut, size
+
+
+def _usual_sending(data: bytes, limits: HeadLimits) -> Usual | None:
+    """Recognise a usual request with a body of known length, all of it in *data*."""
+    found = USUAL_SENDING.match(data)
+    if found is None:
         return None
-    begin, end = found.span(4)
-    return method, target, path, authority, begin, end
+    method, target, authority, before, length, after = found.groups()
+    path, end = target.partition(b"?")[0], found.end()
+    if (
+        len(data) - end != int(length)
+        or (before is not None and after is not None)
+        or b"/." in path
+        or b"%" in path
+        or not _are_lines(data[:end])
+        or is_unusual_size(data, end, limits)
+    ):
+        return None
+    if before is None and after is None:
+        return method, target, path, authority, end - 2, end - 2, end
+    begin, cut = found.span(4 if before is not None else 6)
+    return method, target, path, authority, begin, cut, end
 
 
 def is_unusual_size(head: bytes, end: int, limits: HeadLimits) -> bool:
@@ -136,11 +200,13 @@ def usual_parts(
     data: bytes, limits: HeadLimits, server: bytes, date: bytes
 ) -> tuple[int, list[bytes], int] | None:
     """
-    Take the response *data* apart, None when it is not usual as in `usual_answer`.
+    Take the response *data* apart, None when it is not usual as in `usual_answer` to a GET.
+
+    One without a body or in chunks is not usual here.
 
     Returns:
         Its status; its field lines, *server* and *date* among them where there are none; and
-        where its body begins. Connection and Content-Length are still there.
+        where its body begins. Connection, Keep-Alive and Content-Length are still there.
     """
     found = USUAL_RESPONSE.match(data)
     if found is None:
@@ -155,7 +221,9 @@ def usual_parts(
     return int(found[1]), lines.split(b"\r\n")[1:], end
 
 
-def usual_answer(data: bytes, limits: HeadLimits, server: bytes, date: bytes) -> bytes | None:
+def usual_answer(
+    data: bytes, method: bytes, limits: HeadLimits, server: bytes, date: bytes
+) -> bytes | None:
     """
     Return what a client gets for the response *data*, None when it is not usual.
 
@@ -164,28 +232,56 @@ def usual_answer(data: bytes, limits: HeadLimits, server: bytes, date: bytes) ->
 
     Args:
         data: What was read, from the status line on.
+        method: What was asked.
         limits: Over which the strict parser decides.
         server: The field line to add when there is no Server.
         date: The field line to add when there is no Date.
     """
     found = USUAL_RESPONSE.match(data)
-    if found is None:
+    if found is None or method == b"HEAD":
+        found = _usual_otherwise(data, method, found)
+        if found is None:
+            return None
+    elif len(data) - found.end() != int(found[3]):
         return None
     end = found.end()
     before, after = found.group(2, 4)
-    if len(data) - end != int(found[3]) or (
-        (before is not None or after is not None) and data.count(b"onnection:", 0, end) > 1
+    if (before is not None and after is not None) or (
+        end > limits.harmless_bytes and is_unusual_size(data, end, limits)
     ):
-        return None
-    if end > limits.harmless_bytes and is_unusual_size(data, end, limits):
         return None
     own = _missing(data, end, server, date)
     if before is None and after is None:
-        if not own:
-            return data
-        return b"".join((data[: end - 2], own, data[end - 2 :]))
+        return b"".join((data[: end - 2], own, data[end - 2 :])) if own else data
     first, last = found.span(2 if before is not None else 4)
     return b"".join((data[:first], data[last : end - 2], own, data[end - 2 :]))
+
+
+def _usual_otherwise(
+    data: bytes, method: bytes, sized: re.Match[bytes] | None
+) -> re.Match[bytes] | None:
+    """Find the head of an answer that has no body, or all of it in chunks; or None."""
+    found = USUAL_BARE.match(data) if sized is None else sized
+    if found is not None:
+        return found if found.end() == len(data) else None
+    found = USUAL_CHUNKED.match(data)
+    if found is None or method == b"HEAD" or not _is_one_body(data, found.end()):
+        return None
+    return found
+
+
+def _is_one_body(data: bytes, at: int) -> bool:
+    """Return whether a few chunks, from *at* to the end, are one body, with nothing else."""
+    for _ in range(_MOST_CHUNKS):
+        line = _CHUNK.match(data, at)
+        if line is None:
+            return False
+        at = line.end() + int(line[1], 16) + 2
+        if data[at - 2 : at] != b"\r\n":
+            return False
+        if at == line.end() + 2:  # the last one is empty
+            return at == len(data)
+    return False
 
 
 def _missing(data: bytes, end: int, server: bytes, date: bytes) -> bytes:

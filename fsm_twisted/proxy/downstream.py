@@ -107,7 +107,7 @@ class Downstream(Http1Output):
         found = usual_request(data, plane.options.limits)
         if found is None:
             return False
-        method, target, path, authority, begin, end = found
+        method, target, path, authority, begin, cut, end = found
         active = plane.runtime.active
         known = active.hosts.get(authority)
         if known is None:
@@ -119,11 +119,14 @@ class Downstream(Http1Output):
         bound = active.router.match(host, path)
         if bound is None or bound.usual is None or self.peer.is_trusted:
             return False
+        limit = bound.body_limit_bytes
+        if limit is not None and len(data) - end > limit:
+            return False
         if is_looked_at and not (self.peer.is_secure or bound.is_open):
             return False
         make_id = plane.next_request_id
         own = _OWN % (authority, make_id())
-        head = b"".join((data[:begin], data[end:-2], self.peer.fields, own))
+        head = b"".join((data[:begin], data[cut : end - 2], self.peer.fields, own, data[end:]))
         self._is_between = False
         self.deadline = _NEVER
         make_key = bound.usual.key_of

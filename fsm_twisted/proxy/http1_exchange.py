@@ -23,7 +23,7 @@ class Http1Exchange(Exchange):
         plane, upstream = self.plane, self.upstream
         if upstream is None or upstream.has_output or plane.is_draining:
             return False
-        answer = usual_answer(data, plane.options.limits, SERVER, plane.date_field)
+        answer = usual_answer(data, self.method, plane.options.limits, SERVER, plane.date_field)
         if answer is None:
             return False
         if self.hsts:

@@ -19,7 +19,7 @@ _SECRET: Final = frozenset(
     {b"cookie", b"set-cookie", b"authorization", b"proxy-authorization", b"proxy-authenticate"}
 )
 # For this hop, or said by the codec itself: what else there is, `USUAL_RESPONSE` does not let in.
-_NOT_PASSED: Final = frozenset({b"connection", b"content-length"})
+_NOT_PASSED: Final = frozenset({b"connection", b"keep-alive", b"content-length"})
 
 
 class RequestLines(dict[Field, bytes]):

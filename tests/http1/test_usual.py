@@ -13,7 +13,7 @@ from fsm_twisted.http1.grammar import (
     parse_request_head,
     parse_response_head,
 )
-from fsm_twisted.http1.reader import HeadReader, ResponseHeadReader
+from fsm_twisted.http1.reader import HeadReader, ResponseHeadReader, body_reader
 from fsm_twisted.http1.usual import (
     USUAL_REQUEST,
     usual_answer,
@@ -30,10 +30,20 @@ REQUEST = (
     b"User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*;q=0.8\r\n"
     b"Cookie: session=5abcdef; theme=dark\r\nConnection: keep-alive\r\nX-Last: 1\r\n\r\n"
 )
+SENDING = (
+    b"POST /api HTTP/1.1\r\nHost: a.example\r\nConnection: keep-alive\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 5\r\nAccept: */*\r\n\r\n[1,2]"
+)
 RESPONSE = (
     b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: today\r\nContent-Length: 5\r\n"
     b"Connection: keep-alive\r\nETag: 1\r\n\r\nhello"
 )
+
+CHUNKED_RESPONSE = (
+    b"HTTP/1.1 200 OK\r\nDate: today\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+)
+BARE = b"HTTP/1.1 304 Not Modified\r\nDate: today\r\nETag: 1\r\n\r\n"
 
 _names = st.sampled_from(
     [
@@ -73,6 +83,13 @@ _request_heads = st.builds(
     st.sampled_from([b"Host: a.example\r\n", b"host:a.example:80\r\n", b"Host: A.b.\r\n", b""]),
     _lines,
 )
+_sendings = st.builds(
+    lambda head, length, more, body: head[:-2] + length + more + b"\r\n" + body,
+    _request_heads,
+    st.sampled_from([b"Content-Length: 5\r\n", b"content-length:0\r\n"]),
+    _lines,
+    st.sampled_from([b"hello", b"", b"hell", b"hello!"]),
+)
 _responses = st.builds(
     lambda line, before, length, after, body: (
         line + b"\r\n" + before + length + after + b"\r\n" + body
@@ -83,9 +100,16 @@ _responses = st.builds(
          b"HTTP/1.1 500 ", b"HTTP/1.1 209 x", b"HTTP/1.1 99 x", b"HTTP/1.1 600 x"]
     ),
     _lines,
-    st.sampled_from([b"Content-Length: 5\r\n", b"content-length:0\r\n", b""]),
+    st.sampled_from(
+        [b"Content-Length: 5\r\n", b"content-length:0\r\n", b"Transfer-Encoding: chunked\r\n",
+         b"Connection: keep-alive\r\nKeep-Alive: timeout=5\r\nContent-Length: 5\r\n", b""]
+    ),
     _lines,
-    st.sampled_from([b"hello", b"", b"hell", b"hello!"]),
+    st.sampled_from(
+        [b"hello", b"", b"hell", b"hello!", b"5\r\nhello\r\n0\r\n\r\n", b"0\r\n\r\n",
+         b"2\r\nhe\r\n03\r\nllo\r\n00\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\nx",
+         b"5;a\r\nhello\r\n0\r\n\r\n", b"5\r\nhello\r\n0\r\na: b\r\n\r\n"]
+    ),
 )  # fmt: skip
 
 
@@ -99,8 +123,13 @@ def _mutated(draw: st.DrawFn, bases: st.SearchStrategy[bytes]) -> bytes:
     return data
 
 
-mutated_requests = _mutated(st.one_of(_request_heads, st.just(REQUEST)))
-mutated_responses = _mutated(st.one_of(_responses, st.just(RESPONSE)))
+mutated_requests = _mutated(
+    st.one_of(_request_heads, _sendings, st.just(REQUEST), st.just(SENDING))
+)
+mutated_responses = _mutated(
+    st.one_of(_responses, *map(st.just, (RESPONSE, CHUNKED_RESPONSE, BARE)))
+)
+methods = st.sampled_from([b"GET", b"HEAD", b"POST"])
 
 
 def _is_usual(data: bytes) -> bool:
@@ -109,36 +138,47 @@ def _is_usual(data: bytes) -> bool:
 
 @given(data=mutated_requests)
 @example(data=REQUEST)
+@example(data=SENDING)
 def test_a_usual_request_means_the_same_to_the_strict_parser(data: bytes) -> None:
     found = usual_request(data, DEFAULT_LIMITS)
     if found is None:
         return
-    method, target, path, authority, begin, end = found
+    method, target, path, authority, begin, cut, end = found
 
     reader = HeadReader()
-    assert reader.feed(data) == data
+    block = reader.feed(data)
+    assert block == data[:end]
+    body = reader.take_rest()
     try:
-        head = parse_request_head(data, DEFAULT_LIMITS)
+        head = parse_request_head(block, DEFAULT_LIMITS)
     except RequestError as error:
         # The road itself asks the law about the authority, before anything is sent.
         assert error.reason.code == "bad_host"  # noqa: PT017
         return
 
     assert (head.method, head.target.wire, head.authority.wire) == (method, target, authority)
-    assert (head.minor, head.framing, head.persistent) == (1, NO_BODY, True)
+    assert (head.minor, head.persistent) == (1, True)
+    assert head.framing == Sized(len(body)) or (head.framing, body) == (NO_BODY, b"")
+    assert not (body and method in {b"GET", b"HEAD"})
     assert (head.claims, head.upgrade, head.expects_continue) == ((), None, False)
     assert path == head.target.path
-    forwarded = data[:begin] + data[end:]
+    forwarded = data[:begin] + data[cut:end]
     again = parse_request_head(forwarded, DEFAULT_LIMITS)
     assert again == head
     assert b"connection" not in {name.lower() for name, _ in head.fields}
-    assert len(head.fields) + 1 == forwarded.count(b"\r\n") - 2
+    is_sized = head.framing is not NO_BODY
+    assert len(head.fields) + 1 + is_sized == forwarded.count(b"\r\n") - 2
 
 
-@given(data=mutated_responses)
-@example(data=RESPONSE)
-def test_a_usual_answer_means_the_same_to_the_strict_parser(data: bytes) -> None:
-    answer = usual_answer(data, DEFAULT_LIMITS, SERVER, DATE)
+@given(data=mutated_responses, method=methods)
+@given(
+    data=_mutated(st.one_of(_responses, *map(st.just, (RESPONSE, CHUNKED_RESPONSE, BARE)))),
+    method=st.sampled_from([b"GET", b"HEAD", b"POST"]),
+@example(data=RESPONSE, method=b"GET")
+@example(data=CHUNKED_RESPONSE, method=b"GET")
+@example(data=BARE, method=b"GET")
+def test_a_usual_answer_means_the_same_to_the_strict_parser(data: bytes, method: bytes) -> None:
+    answer = usual_answer(data, method, DEFAULT_LIMITS, SERVER, DATE)
     if answer is None:
         return
 
@@ -146,15 +186,19 @@ def test_a_usual_answer_means_the_same_to_the_strict_parser(data: bytes) -> None
     block = reader.feed(data)
     assert block is not None
     body = reader.take_rest()
-    head = parse_response_head(block, b"GET", DEFAULT_LIMITS)
-    assert head.framing == Sized(len(body))
+    head = parse_response_head(block, method, DEFAULT_LIMITS)
+    payload = body_reader(head.framing, error=ResponseError)
+    payload.feed(body)
+    assert payload.done
+    assert not payload.rest
+    assert not payload.trailers
     assert head.persistent
     assert head.status >= 200
     reader = ResponseHeadReader()
     passed = reader.feed(answer)
     assert passed is not None
     assert reader.take_rest() == body
-    again = parse_response_head(passed, b"GET", DEFAULT_LIMITS)
+    again = parse_response_head(passed, method, DEFAULT_LIMITS)
     assert again.fields[: len(head.fields)] == head.fields
     own = again.fields[len(head.fields) :]
     assert {name for name, _ in own} <= {b"Server", b"Date"}
@@ -164,6 +208,7 @@ def test_a_usual_answer_means_the_same_to_the_strict_parser(data: bytes) -> None
         head.framing,
     )
     assert b"\r\nconnection:" not in passed.lower()
+    assert b"\r\nkeep-alive:" not in passed.lower()
 
 
 def test_the_browser_s_request_is_usual() -> None:
@@ -201,15 +246,58 @@ def test_heads_over_a_limit_take_the_general_road() -> None:
 
 
 def test_the_nginx_answer_is_usual_and_loses_its_connection_field() -> None:
-    answer = usual_answer(RESPONSE, DEFAULT_LIMITS, SERVER, DATE)
+    answer = usual_answer(RESPONSE, b"GET", DEFAULT_LIMITS, SERVER, DATE)
 
     assert answer == RESPONSE.replace(b"Connection: keep-alive\r\n", b"")
+
+
+def test_a_short_body_that_has_come_with_its_head_is_usual() -> None:
+    found = usual_request(SENDING, DEFAULT_LIMITS)
+
+    assert found is not None
+    *_, begin, cut, end = found
+    head = SENDING[:begin] + SENDING[cut:end]
+    assert head == SENDING[:end].replace(b"Connection: keep-alive\r\n", b"")
+    assert SENDING[end:] == b"[1,2]"
+
+
+@pytest.mark.parametrize("end", [SENDING[:-1], SENDING + b"x"])
+def test_a_body_that_does_not_end_with_the_read_is_unusual(end: bytes) -> None:
+    assert not _is_usual(end)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS"])
+def test_a_body_of_a_method_that_may_be_sent_again_is_unusual(method: bytes) -> None:
+    assert not _is_usual(SENDING.replace(b"POST", method))
+
+
+def test_the_answers_of_node_are_usual_and_lose_what_is_for_this_hop() -> None:
+    alive = b"Connection: keep-alive\r\nKeep-Alive: timeout=5\r\n"
+    sized = (
+        b"HTTP/1.1 200 OK\r\nServer: x\r\nDate: today\r\n%bContent-Length: 5\r\n\r\nhello" % alive
+    )
+
+    assert usual_answer(sized, b"GET", DEFAULT_LIMITS, SERVER, DATE) == sized.replace(alive, b"")
+    assert usual_answer(CHUNKED_RESPONSE, b"GET", DEFAULT_LIMITS, b"", DATE) == (
+        CHUNKED_RESPONSE.replace(alive, b"")
+    )
+
+
+def test_answers_without_a_body_are_usual_where_there_can_be_none() -> None:
+    head = RESPONSE[: -len(b"hello")]
+    passed = head.replace(b"Connection: keep-alive\r\n", b"")
+
+    assert usual_answer(head, b"HEAD", DEFAULT_LIMITS, SERVER, DATE) == passed
+    assert usual_answer(head, b"GET", DEFAULT_LIMITS, SERVER, DATE) is None
+    assert usual_answer(RESPONSE, b"HEAD", DEFAULT_LIMITS, SERVER, DATE) is None
+    assert usual_answer(BARE, b"GET", DEFAULT_LIMITS, b"", DATE) == BARE
+    assert usual_answer(BARE + b"x", b"GET", DEFAULT_LIMITS, b"", DATE) is None
 
 
 def test_an_answer_without_server_and_date_gets_both() -> None:
     bare = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-    assert usual_answer(bare, DEFAULT_LIMITS, SERVER, DATE) == (
+    assert usual_answer(bare, b"GET", DEFAULT_LIMITS, SERVER, DATE) == (
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + SERVER + DATE + b"\r\nok"
     )
 
@@ -218,12 +306,12 @@ def test_an_answer_without_server_and_date_gets_both() -> None:
 def test_an_answer_that_does_not_end_with_the_read_is_unusual(end: bytes) -> None:
     data = RESPONSE[:-1] if not end else RESPONSE + end
 
-    assert usual_answer(data, DEFAULT_LIMITS, SERVER, DATE) is None
+    assert usual_answer(data, b"GET", DEFAULT_LIMITS, SERVER, DATE) is None
 
 
 def test_the_strict_parser_refuses_what_these_would_be() -> None:
     for bad in (b"HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 20 OK\r\n\r\n"):
-        assert usual_answer(bad, DEFAULT_LIMITS, SERVER, DATE) is None
+        assert usual_answer(bad, b"GET", DEFAULT_LIMITS, SERVER, DATE) is None
         with pytest.raises(ResponseError):
             parse_response_head(bad, b"GET", DEFAULT_LIMITS)
 
@@ -231,4 +319,4 @@ def test_the_strict_parser_refuses_what_these_would_be() -> None:
 def test_server_and_date_are_found_in_any_spelling() -> None:
     data = b"HTTP/1.1 200 OK\r\nSERVER: x\r\ndAtE: today\r\nContent-Length: 2\r\n\r\nok"
 
-    assert usual_answer(data, DEFAULT_LIMITS, SERVER, DATE) == data
+    assert usual_answer(data, b"GET", DEFAULT_LIMITS, SERVER, DATE) == data

@@ -9,7 +9,8 @@ import pytest
 from fsm_twisted.http1.grammar import HeadLimits, parse_request_head, parse_response_head
 from fsm_twisted.http1.special import ORDINARY, REQUEST_NAMES
 from fsm_twisted.http1.usual import (
-    USUAL_REQUEST,
+    USUAL_BARE,
+    USUAL_CHUNKED,
     USUAL_RESPONSE,
     usual_answer,
     usual_request,
@@ -26,12 +27,13 @@ def check_request(data: bytes) -> bool:
     found = usual_request(data, LIMITS)
     if found is None:
         return False
-    method, target, path, wire, begin, end = found
+    method, target, path, wire, begin, cut, end = found
     try:
         authority = parse_authority(wire)
     except AuthorityError:
         return False
 
+    assert end == len(data)
     head = parse_request_head(data, LIMITS)
 
     assert (head.method, head.target.wire, head.authority) == (method, target, authority)
@@ -39,7 +41,7 @@ def check_request(data: bytes) -> bool:
     assert (head.minor, head.claims, head.framing) == (1, (), NO_BODY)
     assert (head.persistent, head.expects_continue, head.upgrade) == (True, False, None)
     # The line that is cut out is the only one that is not for the endpoint, Host apart.
-    passed = data[:begin] + data[end:]
+    passed = data[:begin] + data[cut:]
     assert passed.count(b"\r\n") == len(head.fields) + 3
     assert all(REQUEST_NAMES[name] == ORDINARY for name, _ in head.fields)
     assert parse_request_head(passed, LIMITS) == head
@@ -49,7 +51,7 @@ def check_request(data: bytes) -> bool:
 def check_response(data: bytes) -> bool:
     """Return whether the answer is usual; if so, it is what the strict parser finds."""
     own = b"X-Own: 1\r\n"
-    answer = usual_answer(data, LIMITS, own, own)
+    answer = usual_answer(data, b"GET", LIMITS, own, own)
     if answer is None:
         return False
     head, empty, payload = data.partition(b"\r\n\r\n")
@@ -152,7 +154,14 @@ def test_a_head_that_is_not_usual_is_refused_in_linear_time(lines: bytes, last: 
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" + lines + last
     start = time.process_time()
 
-    assert USUAL_REQUEST.fullmatch(b"GET / HTTP/1.1\r\n" + lines + last) is None
+    limits = HeadLimits(line_bytes=10**6, head_bytes=10**6, fields=10**5)
+    for begin in (b"GET", b"POST"):
+        asked = begin + b" / HTTP/1.1\r\n" + lines + last
+        assert usual_request(asked, limits) is None
+        alive = b"Connection: keep-alive\r\n"
+        assert usual_request(asked.replace(b"a:\r\n", alive, 1), limits) is None
+    for pattern in (USUAL_CHUNKED, USUAL_BARE):
+        assert pattern.match(answer) is None
     assert (USUAL_RESPONSE.match(answer) is None) is (last != b"\r\nX")
 
     # Some ms. Two optional runs of lines side by side once took half a minute.
