@@ -11,11 +11,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from types import FunctionType
 from typing import Any
 
 from twisted.internet import main
 
+from fsm_twisted.net.hot_methods import own_copies
 from fsm_twisted.net.loop import EventLoop, outbox_of
 from fsm_twisted.net.stream import Inflow, Producer, Stream
 
@@ -42,7 +42,6 @@ class Descriptor:
         "_pending",
         "_producer",
         "_producer_paused",
-        "_read_bytes",
         "_reading",
         "_recv",
         "_send",
@@ -51,9 +50,10 @@ class Descriptor:
         "_stream",
         "deadline",
         "is_closed",
+        "read_bytes",
     )
 
-    read_bytes = 16 * 1024
+    READ_BYTES = 16 * 1024
     # Twisted asks both names before it tells of a lost connection.
     disconnected = False
     connected = True
@@ -67,16 +67,14 @@ class Descriptor:
         self._producer: Producer | None = None
         self._producer_paused = False
         self._reading = False
-        self._read_bytes = self.read_bytes
+        self.read_bytes = self.READ_BYTES
         self._finishing = False
         self.is_closed = False
         self.deadline = float("inf")
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        for name in _HOT:
-            if name not in vars(cls):
-                setattr(cls, name, _copy_of(getattr(cls, name)))
+        own_copies(cls, ("doRead", "write", "write_soon", "flush"))
 
     def attach(self, sock: socket.socket, stream: Stream) -> None:
         """Take over a connected, non-blocking socket; reading begins with `resumeProducing`."""
@@ -138,7 +136,7 @@ class Descriptor:
         while True:
             recv = self._recv
             try:
-                data = recv(self._read_bytes)
+                data = recv(self.read_bytes)
             except BlockingIOError:
                 return None
             except OSError:
@@ -390,25 +388,6 @@ class Descriptor:
         with suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.connectionLost(main.CONNECTION_LOST)
-
-
-# CPython keeps with each instruction where the last object had its attribute. Two kinds of
-# connections take turns on the way of a request: with one copy of these methods for each kind,
-# what is kept is right.
-_HOT = ("doRead", "write", "write_soon", "flush")
-
-
-def _copy_of(method: Any) -> Any:
-    copy = FunctionType(
-        method.__code__.replace(),
-        method.__globals__,
-        method.__name__,
-        method.__defaults__,
-        method.__closure__,
-    )
-    copy.__doc__, copy.__annotations__ = method.__doc__, method.__annotations__
-    copy.__qualname__ = method.__qualname__
-    return copy
 
 
 _RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger {on=1, seconds=0}

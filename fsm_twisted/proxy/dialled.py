@@ -32,7 +32,7 @@ class Dialled(Descriptor):
     endpoint: EndpointState
     is_connecting: bool
 
-    read_bytes = 64 * 1024
+    READ_BYTES = 64 * 1024
 
     def connect(self, seconds: float) -> None:
         """Begin to connect; `ready` or `closed` tells the outcome, never before this returns."""

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from fsm_twisted.http1.errors import RequestError
 from fsm_twisted.http1.grammar import parse_request_head
-from fsm_twisted.http1.reader import BodyReader, HeadReader, SizedReader, body_reader
+from fsm_twisted.http1.reader import BodyReader, HeadReader, body_reader
 from fsm_twisted.http1.recognise import usual_request
 from fsm_twisted.http1.writer import write_response_head
 from fsm_twisted.message.authority import AuthorityError
 from fsm_twisted.message.framing import is_empty
-from fsm_twisted.net.splice import LARGE_BYTES, Splice
 from fsm_twisted.proxy.admission import LocalReply, admit
 from fsm_twisted.proxy.client import Peer, claims_of
 from fsm_twisted.proxy.http1_exchange import Http1Exchange
 from fsm_twisted.proxy.http1_output import Http1Output
+from fsm_twisted.proxy.large_bodies import splice_request
 from fsm_twisted.proxy.record import Asked, note_of_peer
 from fsm_twisted.snapshot.reasons import REPLIES
 
@@ -120,9 +120,9 @@ class Downstream(Http1Output):
         if bound is None or bound.usual is None or self.peer.is_trusted:
             return False
         limit = bound.body_limit_bytes
-        if limit is not None and len(data) - end > limit:
-            return False
-        if is_looked_at and not (self.peer.is_secure or bound.is_open):
+        if (is_looked_at and not (self.peer.is_secure or bound.is_open)) or (
+            limit is not None and len(data) - end > limit
+        ):
             return False
         make_id = plane.next_request_id
         own = _OWN % (authority, make_id())
@@ -154,8 +154,8 @@ class Downstream(Http1Output):
         if not body.done:
             self.deadline = self.plane.seconds() + self.plane.options.body_seconds
             exchange.request_data(payload, ended=False)
-            if isinstance(body, SizedReader) and body.left >= LARGE_BYTES:
-                self._pass_by(exchange, body)
+            if exchange is self.exchange:
+                splice_request(exchange, self, body, self._body_has_passed)
             return
         self._body = None
         if not self.has_output:
@@ -164,27 +164,10 @@ class Downstream(Http1Output):
             self._hold(body.rest)
         exchange.request_data(payload, ended=True)
 
-    def _pass_by(self, exchange: Exchange, body: SizedReader) -> None:
-        """Have the rest of a large body go from socket to socket, where both are plain."""
-        upstream, kept = exchange.upstream, exchange.body
-        if upstream is None or upstream.is_connecting or kept is None or kept.kept is not None:
-            return  # what has been sent may have to be sent once more
-        target = upstream.plain_connection
-        if target is None or self.plain_connection is None or exchange is not self.exchange:
-            return
-
-        def moved(count: int) -> None:
-            exchange.bytes_in += count
-            exchange.state.cells.bytes_in += count
-            body.passed(count)
-            self.deadline = self.plane.seconds() + self.plane.options.body_seconds
-            exchange.expect_answer()
-
-        def done() -> None:
-            self._body = None
-            exchange.request_data(b"", ended=True)
-
-        Splice(self.plane.pipes, self, target, moved, size=body.left, done=done)
+    def _body_has_passed(self) -> None:
+        self._body = None
+        if self.exchange is not None:
+            self.exchange.request_data(b"", ended=True)
 
     def _hold(self, data: bytes) -> None:
         """Keep input of a later request until this one is answered."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from fsm_twisted.http1.errors import ResponseError
 from fsm_twisted.http1.grammar import parse_response_head
-from fsm_twisted.http1.reader import BodyReader, SizedReader, body_reader
-from fsm_twisted.net.splice import LARGE_BYTES, Splice
+from fsm_twisted.http1.reader import BodyReader, body_reader
+from fsm_twisted.proxy.large_bodies import splice_answer
 from fsm_twisted.proxy.response import SWITCHING
 
 if TYPE_CHECKING:
@@ -79,28 +79,14 @@ class AnswerReader:
         self._response.begin(head, payload, ended=body.done, trailers=body.trailers)
         if body.done:
             self._finish(body)
-        elif isinstance(body, SizedReader) and body.left >= LARGE_BYTES:
-            self._pass_by(body)
+        else:
+            splice_answer(self._exchange, self._upstream, body, self._body_has_passed)
 
-    def _pass_by(self, body: SizedReader) -> None:
-        """Have the rest of a large body go from socket to socket, where both are plain."""
-        exchange, upstream = self._exchange, self._upstream
-        client = exchange.downstream.plain_connection
-        if client is None or upstream.plain_connection is None:
-            return
-
-        def moved(count: int) -> None:
-            exchange.note_output(count)
-            body.passed(count)
-            if upstream.is_reading:
-                exchange.expect_answer()
-
-        def done() -> None:
-            # Nothing has been read behind the body, so nobody knows yet what is there.
-            self._is_persistent = self._is_persistent and upstream.is_alive()
-            self._finish(body)
-
-        Splice(exchange.plane.pipes, upstream, client, moved, size=body.left, done=done)
+    def _body_has_passed(self) -> None:
+        # Nothing has been read behind the body, so nobody knows yet what is there.
+        self._is_persistent = self._is_persistent and self._upstream.is_alive()
+        if self._body is not None:
+            self._finish(self._body)
 
     def _finish(self, body: BodyReader) -> None:
         self._upstream.answer = None

@@ -60,7 +60,7 @@ class PassedConnection(Lingering):
         "tunnel",
     )
 
-    read_bytes = 64 * 1024
+    READ_BYTES = 64 * 1024
     is_idle = False
 
     def __init__(self, plane: DataPlane, peer: Peer, server_name: bytes) -> None:

@@ -125,7 +125,7 @@ class Channel(Descriptor):
 
     __slots__ = ("_ended", "_frames", "_received")
 
-    read_bytes = 256 * 1024
+    READ_BYTES = 256 * 1024
 
     def __init__(
         self,

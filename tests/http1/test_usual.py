@@ -171,9 +171,6 @@ def test_a_usual_request_means_the_same_to_the_strict_parser(data: bytes) -> Non
 
 
 @given(data=mutated_responses, method=methods)
-@given(
-    data=_mutated(st.one_of(_responses, *map(st.just, (RESPONSE, CHUNKED_RESPONSE, BARE)))),
-    method=st.sampled_from([b"GET", b"HEAD", b"POST"]),
 @example(data=RESPONSE, method=b"GET")
 @example(data=CHUNKED_RESPONSE, method=b"GET")
 @example(data=BARE, method=b"GET")
