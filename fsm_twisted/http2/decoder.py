@@ -26,6 +26,7 @@ _NOTHING: Final[list[Field]] = []
 # Short references, one after the other: most of what comes once some requests have come.
 _REFERENCES: Final = re.compile(rb"[\x80-\xfe]++")
 _UPDATE: Final = re.compile(rb"[\x20-\x3f]")
+_FIRST_UPDATE, _LAST_UPDATE = b"\x20", b"\x3f"
 _REMEMBERED_RUNS: Final = 64
 _LONGEST_RUN: Final = 64
 _INTEGER_BITS: Final = 28  # as many continuation bits as are read: sizes stay below 2**29
@@ -109,9 +110,13 @@ class Decoder:
             return self._decode(block)
         except IndexError:
             raise HpackError("an index outside the tables, or a truncated block") from None
+        except huffman.HuffmanError as fault:
+            raise HpackError(str(fault)) from None
 
     def _decode(self, block: bytes) -> FieldList | None:
-        at = self._resize(block)
+        at = 0
+        if self._must_shrink or _FIRST_UPDATE <= block[:1] <= _LAST_UPDATE:
+            at = self._resize(block)
         end = len(block)
         runs = self._runs
         fields: list[Field] = []
@@ -119,16 +124,16 @@ class Decoder:
         room = self._list_bytes
         is_mixed = False
         while at < end:
-            references = _REFERENCES.match(block, at)
-            if references is not None:
-                at = references.end()
-                run = references[0]
+            byte = block[at]
+            if _SEVEN_BITS < byte < _LONG_INDEX:
+                run = _REFERENCES.match(block, at)[0]  # type: ignore[index]  # it does match
+                at += len(run)
                 ordinary, special, size, mixed = runs.get(run) or self._run(run)
                 room -= size
                 if room < 0:
                     continue
             else:
-                (field, size, kind), at = self._single(block, at)
+                (field, size, kind), at = self._single(block, at + 1, byte)
                 room -= size
                 if room < 0:
                     continue
@@ -176,16 +181,11 @@ class Decoder:
             self._runs[run] = found
         return found
 
-    def _single(self, block: bytes, at: int) -> tuple[Entry, int]:
-        """Read a field that is no short reference."""
-        byte = block[at]
+    def _single(self, block: bytes, at: int, byte: int) -> tuple[Entry, int]:
+        """Read a field that is no short reference, whose first *byte* is before *at*."""
         if byte == _LONG_INDEX:
-            index, at = _integer(block, at + 1, _SEVEN_BITS)
+            index, at = _integer(block, at, _SEVEN_BITS)
             return self._table[index], at
-        return self._literal(block, at + 1, byte)
-
-    def _literal(self, block: bytes, at: int, byte: int) -> tuple[Entry, int]:
-        """Read a literal field, whose first *byte* is before *at*, and keep it if it says so."""
         is_kept = byte & 0x40
         if is_kept:
             limit = 0x3F
@@ -200,7 +200,14 @@ class Decoder:
             name = self._table[index][0][0]
         else:
             name, at = _string(block, at)
-        value, at = _string(block, at)
+        byte = block[at]
+        end = at + 1 + (byte & _SEVEN_BITS)
+        if end > len(block) or byte & _SEVEN_BITS == _SEVEN_BITS:
+            value, at = _string(block, at)
+        else:
+            value, at = block[at + 1 : end], end
+            if byte > _SEVEN_BITS:
+                value = huffman.decode(value)
         kind = self._kinds[name] if is_value(value) else MALFORMED
         entry = (name, value), len(name) + len(value) + ENTRY_BYTES, kind
         if is_kept:
@@ -223,8 +230,6 @@ class Decoder:
 
     def _resize(self, block: bytes) -> int:
         """Follow the size updates at the beginning of *block*; return where the fields begin."""
-        if not self._must_shrink and _UPDATE.match(block) is None:
-            return 0
         at = 0
         for _ in range(_MOST_UPDATES):
             if _UPDATE.match(block, at) is None:
@@ -266,11 +271,4 @@ def _string(block: bytes, at: int) -> tuple[bytes, int]:
         raise HpackError("a string longer than its block")
     if byte <= _SEVEN_BITS:  # not Huffman-coded
         return block[at:end], end
-    return _decode_huffman(block[at:end]), end
-
-
-def _decode_huffman(coded: bytes) -> bytes:
-    try:
-        return huffman.decode(coded)
-    except huffman.HuffmanError as fault:
-        raise HpackError(str(fault)) from None
+    return huffman.decode(block[at:end]), end

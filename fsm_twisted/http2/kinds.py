@@ -36,6 +36,7 @@ _NAME: Final = re.compile(rb"[%b]+" % _TOKEN_CLASS)
 _NAME_ANY_CASE: Final = re.compile(rb"[%bA-Z]+" % _TOKEN_CLASS)
 # Everything below a space but HTAB, and DEL.
 _CONTROLS: Final = bytes(byte for byte in range(0x20) if byte != 0x09) + b"\x7f"  # noqa: PLR2004
+_NO_CONTROLS: Final = bytes(range(256)).translate(None, _CONTROLS)
 
 _HTTP1_ONLY: Final = dict.fromkeys(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"),
@@ -125,7 +126,7 @@ def is_value(value: bytes) -> bool:
 
     Section 8.2.1 asks for less; this is what HTTP/1.1 can carry.
     """
-    return value.translate(None, _CONTROLS) == value == value.strip(b" \t")
+    return not value.translate(None, _NO_CONTROLS) and value == value.strip(b" \t")
 
 
 is_any_name: Final = _NAME_ANY_CASE.fullmatch

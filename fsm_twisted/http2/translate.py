@@ -55,8 +55,8 @@ _OK: Final = 200
 _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
 
-Marked = dict[int, bytes]
-"""Kind -> the value of the field of that kind; crumbs of Cookie are one."""
+Marked = dict[int, Field]
+"""Kind -> the field of that kind; crumbs of Cookie are one."""
 
 
 class _Refusal(Exception):
@@ -77,7 +77,7 @@ def request_event(
     Raises:
         StreamFault: The head is malformed.
     """
-    marked = {kind: field[1] for kind, field in listed.marked}
+    marked = dict(listed.marked)
     if listed.is_mixed or MALFORMED in marked:
         raise _malformed_fields(listed)
     try:
@@ -87,7 +87,7 @@ def request_event(
     except _Refusal as refusal:
         code, detail = refusal.args
         return refused(stream, code, detail, end=end)
-    return RequestReceived(stream, head, end, marked[SCHEME], TE in marked)
+    return RequestReceived(stream, head, end, marked[SCHEME][1], TE in marked)
 
 
 def _malformed_fields(listed: FieldList) -> StreamFault:
@@ -103,25 +103,25 @@ def _merge(fields: list[tuple[int, Field]], marked: Marked) -> None:
         raise malformed("a pseudo-header field or Content-Length is repeated")
     if COOKIE in several:
         crumbs = [field[1] for kind, field in fields if kind == COOKIE and field[1]]
-        marked[COOKIE] = b"; ".join(crumbs)
+        marked[COOKIE] = b"cookie", b"; ".join(crumbs)
     if HOST in several:
         raise _Refusal("bad_host", "Host is repeated")
     if EXPECT in several:
         raise _Refusal("expectation_unknown", "Expect is repeated")
     if TE in several:
-        marked[TE] = b",".join(field[1] for kind, field in fields if kind == TE)
+        marked[TE] = b"te", b",".join(field[1] for kind, field in fields if kind == TE)
 
 
 def _request_head(listed: FieldList, marked: Marked, limits: Limits, *, end: bool) -> RequestHead:
-    upgrade = None
-    method = marked.get(METHOD)
-    if PROTOCOL in marked or method == b"CONNECT":
-        upgrade = _check_connect(marked, limits, end=end)
+    if METHOD not in marked or PROTOCOL in marked or marked[METHOD][1] == b"CONNECT":
+        upgrade: bytes | None = _check_connect(marked, limits, end=end)
         method = b"GET"
-    if method is None or SCHEME not in marked or PATH not in marked:
+    else:
+        upgrade, method = None, marked[METHOD][1]
+    if SCHEME not in marked or PATH not in marked:
         raise malformed("without one of :method, :scheme and :path")
-    if marked[SCHEME] not in _SCHEMES:
-        marked[SCHEME] = _scheme(marked[SCHEME])
+    if marked[SCHEME][1] not in _SCHEMES:
+        marked[SCHEME] = b":scheme", _scheme(marked[SCHEME][1])
     if method not in _USUAL_METHODS:
         _check_method(method)
     framing: Framing = NO_BODY if upgrade else CHUNKED
@@ -129,15 +129,23 @@ def _request_head(listed: FieldList, marked: Marked, limits: Limits, *, end: boo
         framing = Sized(0) if method in _WITH_BODY else NO_BODY
     claims: Fields = ()
     expects = False
-    if listed.marked[-1][0] > ORDINARY:
+    last, field = listed.marked[-1]
+    if last == COOKIE and listed.marked[-2][0] < ORDINARY:  # all that is special
+        listed.fields.append(field)
+    elif last > ORDINARY:
         if LENGTH in marked:
-            framing = _request_framing(marked[LENGTH], end=end)
+            framing = _request_framing(marked[LENGTH][1], end=end)
         expects = _special(listed, marked, framing)
-        claims = tuple([field for kind, field in listed.marked if kind == CLAIM])
+        if CLAIM in marked:
+            claims = tuple([field for kind, field in listed.marked if kind == CLAIM])
+    if HOST in marked or AUTHORITY not in marked:
+        authority = _authority(marked.get(AUTHORITY), marked.get(HOST))
+    else:
+        authority = _parsed(marked[AUTHORITY][1])
     return RequestHead(
         method,
-        _target(method, marked[PATH], limits),
-        _authority(marked.get(AUTHORITY), marked.get(HOST)),
+        _target(method, marked[PATH][1], limits),
+        authority,
         1,
         tuple(listed.fields),
         claims,
@@ -151,22 +159,24 @@ def _request_head(listed: FieldList, marked: Marked, limits: Limits, *, end: boo
 def _special(listed: FieldList, marked: Marked, framing: Framing) -> bool:
     """Put back what goes on of the special fields; tell whether the client waits for 100."""
     expects = False
-    if TE in marked and not all(value.lower() == b"trailers" for value in marked[TE].split(b",")):
+    if TE in marked and set(marked[TE][1].lower().split(b",")) != {b"trailers"}:
         raise malformed("a TE other than trailers")
     if EXPECT in marked:
-        if marked[EXPECT].lower() != b"100-continue":
+        if marked[EXPECT][1].lower() != b"100-continue":
             raise _Refusal("expectation_unknown", "an Expect other than 100-continue")
         if not is_empty(framing):
             expects = True
-            listed.fields.append((b"expect", marked[EXPECT]))
+            listed.fields.append(marked[EXPECT])
     if COOKIE in marked:
-        listed.fields.append((b"cookie", marked[COOKIE]))
+        listed.fields.append(marked[COOKIE])
     return expects
 
 
 def _check_connect(marked: Marked, limits: Limits, *, end: bool) -> bytes:
     """Allow only the extended CONNECT for WebSocket, RFC 8441 section 4."""
-    if marked.get(METHOD) != b"CONNECT" or (PROTOCOL in marked and not limits.extended_connect):
+    if METHOD not in marked:
+        raise malformed("without one of :method, :scheme and :path")
+    if marked[METHOD][1] != b"CONNECT" or (PROTOCOL in marked and not limits.extended_connect):
         raise malformed(":protocol without CONNECT, or without our offering it")
     if PROTOCOL not in marked:
         if SCHEME in marked or PATH in marked or AUTHORITY not in marked:
@@ -174,7 +184,7 @@ def _check_connect(marked: Marked, limits: Limits, *, end: bool) -> bytes:
         raise _Refusal("method_refused", "CONNECT and TRACE are not forwarded")
     if not {SCHEME, PATH, AUTHORITY} <= marked.keys():
         raise malformed("an extended CONNECT without :scheme, :path or :authority")
-    if marked[PROTOCOL].lower() != b"websocket":
+    if marked[PROTOCOL][1].lower() != b"websocket":
         raise _Refusal("method_refused", "an extended CONNECT for another protocol")
     if end or LENGTH in marked:
         raise _Refusal("bad_framing", "an extended CONNECT with a length, or ended at once")
@@ -216,17 +226,19 @@ def _target(method: bytes, path: bytes, limits: Limits) -> Target:
     return target
 
 
-def _authority(named: bytes | None, host: bytes | None) -> Authority:
-    """Decide who is asked: :authority, or Host, which must not differ (section 8.3.1)."""
+def _parsed(value: bytes) -> Authority:
     try:
-        if host is None:
-            if named is None:
-                raise _Refusal("bad_host", "neither :authority nor Host")
-            return parse_authority(named)
-        authority = parse_authority(host)
-        other = authority if named is None else parse_authority(named)
+        return parse_authority(value)
     except AuthorityError as fault:
         raise _Refusal("bad_host", str(fault)) from None
+
+
+def _authority(named: Field | None, host: Field | None) -> Authority:
+    """Decide who is asked: :authority, or Host, which must not differ (section 8.3.1)."""
+    if host is None:
+        raise _Refusal("bad_host", "neither :authority nor Host")
+    authority = _parsed(host[1])
+    other = authority if named is None else _parsed(named[1])
     if (other.host, other.port) != (authority.host, authority.port):
         raise _Refusal("bad_host", "Host differs from :authority")
     return other
@@ -254,16 +266,16 @@ def response_event(
     Raises:
         StreamFault: The head is malformed.
     """
-    marked = {kind: field[1] for kind, field in listed.marked}
+    marked = dict(listed.marked)
     if listed.is_mixed or MALFORMED in marked:
         raise _malformed_fields(listed)
-    code = marked.get(STATUS, b"")
+    code = marked[STATUS][1] if STATUS in marked else b""
     if _STATUS.fullmatch(code) is None:
         raise malformed(":status is missing or not from 100 to 599")
     if len(marked) != len(listed.marked):
         _merge(listed.marked, marked)
     status = int(code)
-    length = _length(marked[LENGTH]) if LENGTH in marked else None
+    length = _length(marked[LENGTH][1]) if LENGTH in marked else None
     if status == _SWITCHING or (status < _OK and end):
         raise malformed("status 101, or an interim response that ends the stream")
     declared = None
