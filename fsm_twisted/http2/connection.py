@@ -40,9 +40,25 @@ class Connection:
 
     __slots__ = ("_core", "_incoming", "_outgoing")
 
-    def __init__(self, role: Role, limits: Limits = DEFAULT_LIMITS, *, now: float = 0.0) -> None:
-        """Begin, at *now*, in seconds of any clock that does not go back."""
-        self._core = Core(limits, now, is_server=role is Role.SERVER)
+    def __init__(
+        self,
+        role: Role,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        now: float = 0.0,
+        tells_usual: bool = False,
+    ) -> None:
+        """
+        Begin.
+
+        Args:
+            role: Which side we are.
+            limits: What the peer may cost us.
+            now: In seconds of any clock that does not go back.
+            tells_usual: Report usual requests by `UsualRequest` (servers).
+        """
+        is_server = role is Role.SERVER
+        self._core = Core(limits, now, is_server=is_server, tells_usual=tells_usual)
         self._incoming = Incoming(self._core)
         self._outgoing = Outgoing(self._core)
 

@@ -55,6 +55,7 @@ class Core:
         is_draining: GOAWAY has gone, perhaps without a last stream.
         peer_is_leaving: The peer sent GOAWAY.
         ended: An error or `end` ended the connection.
+        tells_usual: See `Connection`.
     """
 
     __slots__ = (
@@ -84,11 +85,15 @@ class Core:
         "send_window",
         "stream_window",
         "streams",
+        "tells_usual",
         "updates",
     )
 
-    def __init__(self, limits: Limits, now: float, *, is_server: bool) -> None:
+    def __init__(
+        self, limits: Limits, now: float, *, is_server: bool, tells_usual: bool = False
+    ) -> None:
         self.is_server = is_server
+        self.tells_usual = tells_usual
         self.limits = limits
         self.now = now
         self.out: list[bytes] = [] if is_server else [PREFACE]

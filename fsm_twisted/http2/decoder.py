@@ -114,9 +114,8 @@ class Decoder:
             raise HpackError(str(fault)) from None
 
     def _decode(self, block: bytes) -> FieldList | None:
-        at = 0
-        if self._must_shrink or _FIRST_UPDATE <= block[:1] <= _LAST_UPDATE:
-            at = self._resize(block)
+        is_resized = self._must_shrink or _FIRST_UPDATE <= block[:1] <= _LAST_UPDATE
+        at = self._resize(block) if is_resized else 0
         end = len(block)
         runs = self._runs
         fields: list[Field] = []
@@ -148,16 +147,17 @@ class Decoder:
             fields += ordinary
             if mixed:
                 is_mixed = True
-        if room < 0 or (
-            len(fields) + len(marked) > self._fields and self._are_too_many(fields, marked)
-        ):
+        if room < 0 or self._are_too_many(fields, marked):
             return None
         return FieldList(fields, marked, is_mixed)
 
     def _are_too_many(self, fields: list[Field], marked: list[tuple[int, Field]]) -> bool:
-        """Count as HTTP/1 would: a browser cuts one Cookie into as many crumbs as it has."""
+        count = len(fields) + len(marked)
+        if count <= self._fields:
+            return False
+        # A browser cuts one Cookie into as many crumbs as it has.
         crumbs = sum(kind == COOKIE for kind, _ in marked)
-        return len(fields) + len(marked) - max(crumbs - 1, 0) > self._fields
+        return count - max(crumbs - 1, 0) > self._fields
 
     def _run(self, run: bytes) -> Run:
         """Look up a run of references, and remember it if it is short."""
@@ -200,14 +200,7 @@ class Decoder:
             name = self._table[index][0][0]
         else:
             name, at = _string(block, at)
-        byte = block[at]
-        end = at + 1 + (byte & _SEVEN_BITS)
-        if end > len(block) or byte & _SEVEN_BITS == _SEVEN_BITS:
-            value, at = _string(block, at)
-        else:
-            value, at = block[at + 1 : end], end
-            if byte > _SEVEN_BITS:
-                value = huffman.decode(value)
+        value, at = _string(block, at)
         kind = self._kinds[name] if is_value(value) else MALFORMED
         entry = (name, value), len(name) + len(value) + ENTRY_BYTES, kind
         if is_kept:

@@ -17,7 +17,13 @@ from fsm_twisted.http2.events import (
 )
 from fsm_twisted.http2.frames import without_padding
 from fsm_twisted.http2.streams import UNKNOWN_LENGTH, Stream
-from fsm_twisted.http2.translate import refused, request_event, response_event, trailer_fields
+from fsm_twisted.http2.translate import (
+    refused,
+    request_event,
+    response_event,
+    trailer_fields,
+    usual_request,
+)
 from fsm_twisted.message.framing import CHUNKED, Framing, Sized
 
 _OK: Final = 200
@@ -65,6 +71,14 @@ class Messages:
         if core.is_refusing or len(core.streams) >= core.limits.streams:
             self._refuse(number, ErrorCode.REFUSED_STREAM)
             return
+        if end and core.tells_usual and listed is not None:
+            usual = usual_request(number, listed, core.limits)
+            if usual is not None:
+                stream = Stream(number, usual.method, core.peer_window, core.stream_window)
+                stream.head_received, stream.remote_open = True, False
+                core.streams[number] = stream
+                core.events.append(usual)
+                return
         try:
             event = (
                 refused(number, "head_too_large", "the head is over the limits", end=end)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fsm_twisted.http2.codes import DATA, END_STREAM, LARGEST_STREAM
+from fsm_twisted.http2.codes import DATA, END_HEADERS, END_STREAM, HEADERS, LARGEST_STREAM
 from fsm_twisted.http2.core import Core
 from fsm_twisted.http2.frames import pack_head, write_block
 from fsm_twisted.http2.outgoing_heads import (
@@ -63,9 +63,20 @@ class Outgoing:
             return False
         block = whole_block(core.encoder, status, fields, size)
         stream.head_sent = True
-        core.out += write_block(number, block, core.peer_frame_bytes, end=not size)
-        if size:
-            self._write_data(stream, body, end=True)
+        length, limit = len(block), core.peer_frame_bytes
+        if size and length <= limit and size <= limit:
+            core.out += (
+                pack_head(length >> 8, length & 0xFF, HEADERS, END_HEADERS, number),
+                block,
+                pack_head(size >> 8, size & 0xFF, DATA, END_STREAM, number),
+                body,
+            )
+            core.send_window -= size
+            core.updates.add(_UPDATES_A_FRAME)
+        else:
+            core.out += write_block(number, block, limit, end=not size)
+            if size:
+                self._write_data(stream, body, end=True)
         core.finish_local(stream)
         return True
 

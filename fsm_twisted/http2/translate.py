@@ -13,7 +13,12 @@ from typing import Final
 
 from fsm_twisted.http2.decoder import FieldList
 from fsm_twisted.http2.errors import StreamFault, malformed
-from fsm_twisted.http2.events import RequestReceived, RequestRefused, ResponseReceived
+from fsm_twisted.http2.events import (
+    RequestReceived,
+    RequestRefused,
+    ResponseReceived,
+    UsualRequest,
+)
 from fsm_twisted.http2.kinds import (
     AUTHORITY,
     CLAIM,
@@ -46,14 +51,20 @@ _USUAL_METHODS: Final = frozenset(
 # What says of these that there is no body: without it, HTTP/1 servers may ask for a length (411).
 _WITH_BODY: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 _SCHEMES: Final = (b"https", b"http")
-# What makes neither a query nor a dot segment: 0x21-0x7e without "#", "%", "." and "?".
-_USUAL_BYTES: Final = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"#%.?")
+# What makes neither a query nor, unless it follows a slash, a dot segment: 0x21-0x7e without "#",
+# "%" and "?".
+_USUAL_BYTES: Final = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"#%?")
+_USUAL_PSEUDO: Final = 4  # :method, :scheme, :path, :authority
+_WITHOUT_BODY: Final = frozenset({b"GET", b"DELETE"})
 _STATUS: Final = re.compile(rb"[1-5][0-9]{2}")
 _DIGITS: Final = re.compile(rb"[0-9]{1,18}")
 _SWITCHING: Final = 101
 _OK: Final = 200
 _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
+
+_NEEDED: Final = frozenset({METHOD, SCHEME, PATH})
+_PSEUDO: Final = _NEEDED | {AUTHORITY}
 
 Marked = dict[int, Field]
 """Kind -> the field of that kind; crumbs of Cookie are one."""
@@ -66,6 +77,50 @@ class _Refusal(Exception):
 def refused(stream: int, code: str, detail: str, *, end: bool) -> RequestRefused:
     """Make the event for a request that is to be answered with the reason called *code*."""
     return RequestRefused(stream, REPLIES[code], detail, end)
+
+
+def usual_request(stream: int, listed: FieldList, limits: Limits) -> UsualRequest | None:
+    """
+    Make the event for the head of a usual request that ends its stream; None if it is another.
+
+    That is no verdict: `request_event` then says what it is.
+    """
+    marked = listed.marked
+    size = len(marked)
+    found = dict(marked)
+    if (
+        size != len(found)
+        or listed.is_mixed
+        or not found.keys() >= _PSEUDO
+        or (size > _USUAL_PSEUDO and marked[_USUAL_PSEUDO:] != [(COOKIE, found.get(COOKIE))])
+    ):
+        return None
+    event = UsualRequest()
+    event.stream = stream
+    event.method = method = found[METHOD][1]
+    event.scheme = found[SCHEME][1]
+    event.target = path = found[PATH][1]
+    if method not in _WITHOUT_BODY or event.scheme not in _SCHEMES:
+        return None
+    try:
+        if len(path) > limits.target_bytes or path[:1] != b"/" or b"/." in path:
+            unusual = b"#"
+        else:
+            unusual = path.translate(None, _USUAL_BYTES)
+        if not unusual:
+            event.path, event.query = path, None
+        elif unusual == b"?":
+            event.path, _, event.query = path.partition(b"?")
+        else:
+            target = _target(method, path, limits)
+            event.path, event.query = target.path, target.query
+        event.authority = _parsed(found[AUTHORITY][1])
+    except (_Refusal, StreamFault):
+        return None
+    if size > _USUAL_PSEUDO:
+        listed.fields.append(found[COOKIE])
+    event.fields = tuple(listed.fields)
+    return event
 
 
 def request_event(
@@ -113,12 +168,12 @@ def _merge(fields: list[tuple[int, Field]], marked: Marked) -> None:
 
 
 def _request_head(listed: FieldList, marked: Marked, limits: Limits, *, end: bool) -> RequestHead:
-    if METHOD not in marked or PROTOCOL in marked or marked[METHOD][1] == b"CONNECT":
-        upgrade: bytes | None = _check_connect(marked, limits, end=end)
+    upgrade = None
+    method = marked[METHOD][1] if METHOD in marked else b""
+    if PROTOCOL in marked or method == b"CONNECT":
+        upgrade = _check_connect(marked, limits, end=end)
         method = b"GET"
-    else:
-        upgrade, method = None, marked[METHOD][1]
-    if SCHEME not in marked or PATH not in marked:
+    if not marked.keys() >= _NEEDED:
         raise malformed("without one of :method, :scheme and :path")
     if marked[SCHEME][1] not in _SCHEMES:
         marked[SCHEME] = b":scheme", _scheme(marked[SCHEME][1])
@@ -129,23 +184,15 @@ def _request_head(listed: FieldList, marked: Marked, limits: Limits, *, end: boo
         framing = Sized(0) if method in _WITH_BODY else NO_BODY
     claims: Fields = ()
     expects = False
-    last, field = listed.marked[-1]
-    if last == COOKIE and listed.marked[-2][0] < ORDINARY:  # all that is special
-        listed.fields.append(field)
-    elif last > ORDINARY:
+    if listed.marked[-1][0] > ORDINARY:
         if LENGTH in marked:
             framing = _request_framing(marked[LENGTH][1], end=end)
         expects = _special(listed, marked, framing)
-        if CLAIM in marked:
-            claims = tuple([field for kind, field in listed.marked if kind == CLAIM])
-    if HOST in marked or AUTHORITY not in marked:
-        authority = _authority(marked.get(AUTHORITY), marked.get(HOST))
-    else:
-        authority = _parsed(marked[AUTHORITY][1])
+        claims = tuple([field for kind, field in listed.marked if kind == CLAIM])
     return RequestHead(
         method,
         _target(method, marked[PATH][1], limits),
-        authority,
+        _authority(marked.get(AUTHORITY), marked.get(HOST)),
         1,
         tuple(listed.fields),
         claims,
@@ -174,9 +221,8 @@ def _special(listed: FieldList, marked: Marked, framing: Framing) -> bool:
 
 def _check_connect(marked: Marked, limits: Limits, *, end: bool) -> bytes:
     """Allow only the extended CONNECT for WebSocket, RFC 8441 section 4."""
-    if METHOD not in marked:
-        raise malformed("without one of :method, :scheme and :path")
-    if marked[METHOD][1] != b"CONNECT" or (PROTOCOL in marked and not limits.extended_connect):
+    is_connect = METHOD in marked and marked[METHOD][1] == b"CONNECT"
+    if not is_connect or (PROTOCOL in marked and not limits.extended_connect):
         raise malformed(":protocol without CONNECT, or without our offering it")
     if PROTOCOL not in marked:
         if SCHEME in marked or PATH in marked or AUTHORITY not in marked:
@@ -208,7 +254,7 @@ def _check_method(method: bytes) -> None:
 def _target(method: bytes, path: bytes, limits: Limits) -> Target:
     if len(path) > limits.target_bytes:
         raise _Refusal("target_too_long", f":path is over {limits.target_bytes} bytes")
-    if path[:1] == b"/":
+    if path[:1] == b"/" and b"/." not in path:
         unusual = path.translate(None, _USUAL_BYTES)
         if not unusual:
             return Target(path, None)
@@ -235,9 +281,10 @@ def _parsed(value: bytes) -> Authority:
 
 def _authority(named: Field | None, host: Field | None) -> Authority:
     """Decide who is asked: :authority, or Host, which must not differ (section 8.3.1)."""
-    if host is None:
+    given = host or named
+    if given is None:
         raise _Refusal("bad_host", "neither :authority nor Host")
-    authority = _parsed(host[1])
+    authority = _parsed(given[1])
     other = authority if named is None else _parsed(named[1])
     if (other.host, other.port) != (authority.host, authority.port):
         raise _Refusal("bad_host", "Host differs from :authority")

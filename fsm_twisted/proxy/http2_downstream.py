@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fsm_twisted.http2 import events
 from fsm_twisted.http2.connection import Connection, Role
-from fsm_twisted.message.framing import NO_BODY, Sized
+from fsm_twisted.message.framing import Sized
 from fsm_twisted.proxy.admission import Admitted, LocalReply, admit
 from fsm_twisted.proxy.client import Claims, Peer, claims_of
 from fsm_twisted.proxy.http2_connection import Http2Connection
 from fsm_twisted.proxy.http2_exchange import HTTP2, Http2Exchange
 from fsm_twisted.proxy.http2_stream import Http2Stream
-from fsm_twisted.proxy.http2_usual import METHODS, REQUEST_LINES
+from fsm_twisted.proxy.http2_usual import REQUEST_LINES
 from fsm_twisted.proxy.record import Asked, note_of_peer
 from fsm_twisted.proxy.websocket import asked_with_key
 from fsm_twisted.snapshot.reasons import REPLIES
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from fsm_twisted.proxy.plane import DataPlane
 
 _NEVER = float("inf")
+# Method, target, authority; the client's field lines and our own; authority again, and the id.
+_ASKED: Final = (
+    b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%bX-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n\r\n"
+)
 GOAWAY_SECONDS: Final = 1.0
 """How long after the first GOAWAY of a drain the last one follows: a round trip at least."""
 
@@ -48,7 +52,8 @@ class Http2Downstream(Http2Connection):
     )
 
     def __init__(self, plane: DataPlane, peer: Peer) -> None:
-        codec = Connection(Role.SERVER, plane.http2_limits, now=plane.seconds())
+        limits, now = plane.http2_limits, plane.seconds()
+        codec = Connection(Role.SERVER, limits, now=now, tells_usual=not peer.is_trusted)
         super().__init__(plane, codec)
         self.peer = peer
         self.note = b""
@@ -98,28 +103,23 @@ class Http2Downstream(Http2Connection):
         if self.plane.is_draining and codec.is_drained:
             self._end()
 
-    def _take_usual(self, event: events.RequestReceived) -> bool:
-        """
-        Take the straight road with one usual request, which has neither body nor upgrade.
-
-        False when anything about it is unusual.
-        """
-        plane, head = self.plane, event.head
-        method, peer, host = head.method, self.peer, head.authority.host
-        if not event.end or method not in METHODS or peer.is_trusted:
-            return False
+    def _usual_received(self, event: events.UsualRequest) -> None:
+        """Take the straight road, if nothing about the route is unusual."""
+        plane, peer = self.plane, self.peer
+        method, target, host = event.method, event.target, event.authority.host
         active = plane.runtime.active
-        bound = active.router.match(host, head.target.path)
-        if bound is None or bound.usual is None or head.framing is not NO_BODY:
-            return False
-        if not peer.is_secure and not bound.is_open and active.is_looked_at(host):
-            return False
-        target, authority = head.target.wire, head.authority.wire
-        begin = b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (method, target, authority)
-        own = b"X-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n\r\n"
-        own %= (authority, plane.next_request_id())
-        lines = map(REQUEST_LINES.__getitem__, head.fields)
-        sent = b"".join((begin, *lines, peer.fields, own))
+        bound = active.router.match(host, event.path)
+        if (
+            bound is None
+            or bound.usual is None
+            or not (peer.is_secure or bound.is_open or not active.is_looked_at(host))
+        ):
+            self._request_received(event.in_full())
+            return
+        authority = event.authority.wire
+        lines = b"".join(map(REQUEST_LINES.__getitem__, event.fields))
+        known = lines, peer.fields, authority, plane.next_request_id()
+        sent = _ASKED % (method, target, authority, *known)
         stream = self._begin(event.stream, is_whole=True)
         make_key = bound.usual.key_of
         key = b"" if make_key is None else make_key(peer.address, target, ())
@@ -133,11 +133,8 @@ class Http2Downstream(Http2Connection):
             if plane.tracer is not None:
                 plane.tracer.begin(exchange)
         exchange.attempt()
-        return True
 
     def _request_received(self, event: events.RequestReceived) -> None:
-        if self._take_usual(event):
-            return
         plane, head = self.plane, event.head
         stream = self._begin(event.stream, is_whole=event.end)
         identity = plane.next_request_id()
@@ -306,6 +303,7 @@ def head_size(head: RequestHead) -> int:
 
 _ACTIONS: Final[dict[type, Callable[[Http2Downstream, Any], None]]] = {
     events.RequestReceived: Http2Downstream._request_received,
+    events.UsualRequest: Http2Downstream._usual_received,
     events.RequestRefused: Http2Downstream._request_refused,
     events.DataReceived: Http2Downstream._data_received,
     events.TrailersReceived: Http2Downstream._trailers_received,

@@ -12,7 +12,6 @@ from typing import Final
 
 from fsm_twisted.message.fields import Field
 
-METHODS: Final = frozenset({b"GET", b"POST", b"PUT", b"DELETE", b"PATCH"})
 _MOST: Final = 2048
 _LONGEST: Final = 192
 _SECRET: Final = frozenset(

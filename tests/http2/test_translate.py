@@ -14,6 +14,7 @@ from fsm_twisted.http2.events import (
     RequestReceived,
     RequestRefused,
     TrailersReceived,
+    UsualRequest,
 )
 from fsm_twisted.http2.limits import Limits
 from fsm_twisted.message.fields import Fields
@@ -301,3 +302,38 @@ def test_a_message_is_one_message_in_http1_and_the_same(
     assert reader.done or not is_whole
     assert payload == b"".join(body)[: len(payload)]
     assert not is_whole or payload == b"".join(body)
+
+
+@given(asked)
+def test_a_usual_request_says_what_it_would_say_in_full(asked: Asked) -> None:
+    stimulus = headers(1, head_of(asked))
+    plain, told = Server(), Server(tells_usual=True)
+    plain.feed(stimulus)
+    told.feed(stimulus)
+    events = [each.in_full() if isinstance(each, UsualRequest) else each for each in told.events]
+
+    assert events == plain.events
+    assert told.verdict == plain.verdict
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_usual"),
+    [
+        (GET, True),
+        ((*GET, (b"accept", b"*/*"), (b"cookie", b"a")), True),
+        (with_value(b":path", b"/a/b.js?x=/.."), True),
+        (with_value(b":path", b"/%20/a?b?c"), True),
+        (with_value(b":method", b"DELETE"), True),
+        (with_value(b":method", b"POST"), False),
+        (with_value(b":method", b"HEAD"), False),
+        (with_value(b":path", b"/a/../b"), False),
+        ((*GET, (b"cookie", b"a"), (b"cookie", b"b")), False),
+        ((*GET, (b"host", b"a")), False),
+        ((*GET, (b"x-real-ip", b"a")), False),
+        ((*GET[:3], (b"host", b"a")), False),
+    ],
+)
+def test_what_is_usual(fields: Fields, *, is_usual: bool) -> None:
+    (event,) = Server(tells_usual=True).feed(headers(1, fields)).events
+
+    assert isinstance(event, UsualRequest) is is_usual

@@ -118,8 +118,14 @@ def answer(status: int = 200, framing: Framing = CHUNKED, fields: Fields = ()) -
 class Server:
     """A server of ours, greeted; what it reports and writes is kept."""
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, greeting: bytes = GREETING) -> None:
-        self.connection = Connection(Role.SERVER, limits)
+    def __init__(
+        self,
+        limits: Limits = DEFAULT_LIMITS,
+        greeting: bytes = GREETING,
+        *,
+        tells_usual: bool = False,
+    ) -> None:
+        self.connection = Connection(Role.SERVER, limits, tells_usual=tells_usual)
         self.events: list[Event] = []
         self.frames: list[Frame] = []
         if greeting:
