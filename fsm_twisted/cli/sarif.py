@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -53,10 +54,10 @@ def _result(finding: Json) -> Json:
     text = f"{about['kind']} {about['name']}: {finding['message']}"
     text += f"; {finding['consequence']}; to mend it: {finding['remedy']}"
     location: Json = {"logicalLocations": [{"fullyQualifiedName": name, "kind": "resource"}]}
-    file, line = _place(finding["origin"])
-    if file:
+    uri, line = _place(finding["origin"])
+    if uri:
         location["physicalLocation"] = {
-            "artifactLocation": {"uri": quote(file)},
+            "artifactLocation": {"uri": uri},
             "region": {"startLine": line},
         }
     mark = "\0".join((name, finding["code"], finding["message"]))
@@ -71,11 +72,13 @@ def _result(finding: Json) -> Json:
 
 
 def _place(origin: str) -> tuple[str, int]:
-    """Take ``file:line`` apart; relative to where the command runs, as far as that is possible."""
+    """Take ``file:line`` apart: a URI, relative to where the command runs if it is below that."""
     file, _, line = origin.rpartition(":")
     if not file or not line.isdecimal():
         file, line = origin, "1"
     if os.path.isabs(file):
         relative = os.path.relpath(file)
-        file = file if relative.startswith("..") else relative
-    return file, max(int(line), 1)
+        if relative.startswith(".."):
+            return Path(file).as_uri(), max(int(line), 1)
+        file = relative
+    return quote(file), max(int(line), 1)

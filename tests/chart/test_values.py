@@ -92,6 +92,7 @@ CHANGES: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "minReadySeconds": (5, {}),
     "revisionHistoryLimit": (2, {}),
     "adminPort": (10300, {}),
+    "adminApi": (False, {}),
     "startupProbe": ({"failureThreshold": 90}, {}),
     "livenessProbe": ({"failureThreshold": 9}, {}),
     "readinessProbe": ({"failureThreshold": 9}, {}),

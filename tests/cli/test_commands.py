@@ -252,6 +252,16 @@ def test_sarif_has_a_rule_and_a_line_for_each_finding(monkeypatch: pytest.Monkey
         assert lines[place["region"]["startLine"] - 1].startswith(("apiVersion", "#"))
 
 
+def test_sarif_names_files_elsewhere_by_an_absolute_uri(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (result, *_) = fsm_ingress("lint", BROKEN, "-o", "sarif").json["runs"][0]["results"]
+
+    place = result["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == Path(BROKEN).as_uri()
+
+
 # diff
 
 

@@ -161,7 +161,7 @@ class ControlPlane:
     def _prepare(self) -> None:
         self.ca.issue("server", "kube-apiserver", names=("localhost",), addresses=("127.0.0.1",))
         self.ca.service_account_keys()
-        users = ("alice", "bob", "carol", "dora", "erin", "frank")
+        users = ("alice", "bob", "carol", "dora", "erin", "frank", "grace")
         lines = [
             f"{ADMIN},admin,1,system:masters",
             *(f"{each}-token,{each},{each}" for each in users),

@@ -17,6 +17,9 @@
 {{- end -}}
 {{- $admin := printf "%s:%d:interface=%s" (get $families (first $ingress.ipFamilies)) (int $ingress.adminPort) $adminHost -}}
 {{- $arguments = concat $arguments (list "--admin" $admin) -}}
+{{- if not $ingress.adminApi -}}
+  {{- $arguments = concat $arguments (list "--admin-api" "off") -}}
+{{- end -}}
 {{- $arguments = concat $arguments (list "--ingress-class" $ingress.className "--controller-name" $ingress.controllerName) -}}
 {{- if not $ingress.status -}}
   {{- /* Neither option: no status is written, and nobody need lead. */ -}}
