@@ -21,7 +21,7 @@ import yaml
 
 from fsm_twisted.cli.errors import EXIT_CODES
 from fsm_twisted.cli.main import program
-from fsm_twisted.compiler.annotations import ANNOTATIONS, LATER, Asked
+from fsm_twisted.compiler.annotations import ANNOTATIONS
 from fsm_twisted.net.handshake import HandshakeResult
 from fsm_twisted.observe.access_format import JSON_FIELDS, VARIABLES
 from fsm_twisted.observe.exposition import FAMILIES, PREFIX
@@ -62,13 +62,6 @@ def honoured_annotations() -> str:
             for each in ANNOTATIONS
         ),
     )
-
-
-def later_annotations() -> str:
-    """Return the annotations that are known but not honoured yet."""
-    columns = ("name", "values", "what it is for", "who asks for it")
-    rows = ((f"`{each.name}`", each.values, each.effect, _asking(each.asked)) for each in LATER)
-    return table(columns, rows)
 
 
 def replies() -> str:
@@ -197,7 +190,7 @@ def exits() -> str:
 
 
 TABLES: Final[dict[str, dict[str, Callable[[], str]]]] = {
-    "annotations.md": {"annotations": honoured_annotations, "later": later_annotations},
+    "annotations.md": {"annotations": honoured_annotations},
     "reason-codes.md": {"replies": replies, "findings": findings},
     "cluster.md": {"events": events},
     "cli.md": {"commands": commands, "exits": exits},
@@ -216,15 +209,6 @@ def renewed(page: str, text: str) -> str:
         _, _, after = rest.partition(end)
         text = f"{before}{begin}\n{made()}\n{end}{after}"
     return text
-
-
-def _asking(asked: Callable[[str], Asked]) -> str:
-    kinds = {asked(value) for value in ("true", "false", "GRPC", "HTTPS")}
-    if Asked.PROTECTION not in kinds:
-        return "gets a warning"
-    if Asked.COMFORT in kinds:
-        return "is refused for TLS (503 `unprotected`), else gets a warning"
-    return "is refused (503 `unprotected`)"
 
 
 def _cell(text: str) -> str:

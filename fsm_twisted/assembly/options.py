@@ -16,6 +16,7 @@ from fsm_twisted.compiler.certificates import (
 )
 from fsm_twisted.control.access_log import AccessLog, LineWriter
 from fsm_twisted.http1.grammar import HeadLimits
+from fsm_twisted.net.tls_parameters import TlsParameters
 from fsm_twisted.observe.access_lines import make_lines
 from fsm_twisted.observe.exposition import series
 from fsm_twisted.observe.report import Number
@@ -48,6 +49,9 @@ def proxy_options(settings: Settings) -> ProxyOptions:
         hsts=settings.hsts or "",
         trusted_proxies=settings.trusted_proxies,
         proxy_protocol=settings.proxy_protocol,
+        tls=TlsParameters(
+            settings.tls_min_version, settings.tls_ciphers, settings.tls_suites or ""
+        ),
         http2=settings.http2,
         h2c=settings.h2c,
         http2_streams=settings.http2_max_streams,

@@ -117,6 +117,7 @@ class IngressService(MultiService):
             ingress_class=settings.ingress_class,
             allows_foreign_secrets=settings.allow_cross_namespace_secrets,
             passes_tls=settings.ssl_passthrough,
+            mtls=settings.mtls,
         )
         self._controller = Controller(compiler, self._publish, now=lambda: datetime.now(UTC))
         self._showing = Showing(settings, self._controller, compiler, reactor)

@@ -1,33 +1,32 @@
 """
 The one table of annotations: how each is read, and what docs/annotations.md says of it.
 
-Names stand without their prefix (``pipy.ingress.kubernetes.io/``). `LATER` holds those of FSM
-that this version cannot honour yet: where one asks for protection, the Ingress is refused, never
-served unprotected (D6).
+Names stand without their prefix (``pipy.ingress.kubernetes.io/``). All that FSM has are there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from typing import Final, Generic, TypeVar
 
 import attrs
 
 from fsm_twisted.compiler.values import (
+    AskedClients,
     SecretName,
     ServiceProtocol,
-    ValueFault,
     one_of,
     parse_affinity,
     parse_boolean,
     parse_bytes,
+    parse_depth,
     parse_hash_by,
     parse_protocol,
     parse_seconds,
     parse_secret_name,
     parse_server_name,
     parse_text,
+    parse_verify_client,
 )
 from fsm_twisted.snapshot.policy import Affinity, Algorithm, HashBy
 
@@ -40,8 +39,9 @@ class Annotation(Generic[T_co]):
     One annotation that is honoured.
 
     ``parse`` raises `ValueFault`; ``default`` holds when the annotation is absent or faulty.
-    ``protects``: it asks for a protection, so a fault in value or name refuses the Ingress
-    instead (D6), with the finding ``fault_code``. The texts are the columns of the documentation.
+    ``fault_code``, where it is not empty: it asks for a protection, so a fault in its value is a
+    finding of this code and refuses the Ingress instead, as one in its name does (D6). The texts
+    are the columns of the documentation.
     """
 
     name: str
@@ -53,30 +53,7 @@ class Annotation(Generic[T_co]):
     error: str
     risk: str
     example: str
-    protects: bool = False
-    fault_code: str = "upstream_tls_invalid"
-
-
-class Asked(Enum):
-    """What the value of an annotation that we cannot honour yet asks for."""
-
-    NOTHING = "nothing"
-    COMFORT = "comfort"
-    PROTECTION = "protection"
-
-
-@attrs.frozen
-class LaterAnnotation:
-    """
-    One annotation of FSM that is known but not honoured yet.
-
-    ``asked`` never raises: a value that cannot be read counts as what the annotation is about.
-    """
-
-    name: str
-    asked: Callable[[str], Asked]
-    values: str
-    effect: str
+    fault_code: str = ""
 
 
 _INVALID: Final = "finding `annotation_invalid`, the default holds"
@@ -198,6 +175,9 @@ ENABLE_ACCESS_LOG: Final = Annotation[bool](
 _REFUSED: Final = "all paths of the Ingress answer 503 (`unprotected`)"
 _SECRET_NAME: Final = "`NAME` or `NAMESPACE/NAME` of a Secret"  # noqa: S105 - words, no secret
 
+_UPSTREAM: Final = "upstream_tls_invalid"
+_CLIENTS: Final = "client_verification_invalid"
+
 UPSTREAM_PROTOCOL: Final = Annotation[ServiceProtocol](
     name="upstream-protocol",
     parse=parse_protocol,
@@ -211,7 +191,7 @@ UPSTREAM_PROTOCOL: Final = Annotation[ServiceProtocol](
     risk="`HTTPS` and `GRPCS` alone encrypt but do not check who answers: set "
     "`upstream-ssl-verify`",
     example="HTTPS",
-    protects=True,
+    fault_code=_UPSTREAM,
 )
 UPSTREAM_SSL_SECRET: Final = Annotation[SecretName | None](
     name="upstream-ssl-secret",
@@ -225,7 +205,7 @@ UPSTREAM_SSL_SECRET: Final = Annotation[SecretName | None](
     f"`upstream_tls_invalid`, {_REFUSED}",
     risk="without `upstream-ssl-verify` nothing is checked (finding `upstream_not_verified`)",
     example="tls-cert",
-    protects=True,
+    fault_code=_UPSTREAM,
 )
 UPSTREAM_SSL_NAME: Final = Annotation[str](
     name="upstream-ssl-name",
@@ -239,7 +219,7 @@ UPSTREAM_SSL_NAME: Final = Annotation[str](
     "(`upstream_tls_off`)",
     risk="none of its own; without it, connections are kept for each host apart",
     example="shop.internal",
-    protects=True,
+    fault_code=_UPSTREAM,
 )
 UPSTREAM_SSL_VERIFY: Final = Annotation[bool](
     name="upstream-ssl-verify",
@@ -252,7 +232,47 @@ UPSTREAM_SSL_VERIFY: Final = Annotation[bool](
     error=f"finding `upstream_tls_invalid`, {_REFUSED}; so it is when nothing switches TLS on",
     risk="a certificate without subjectAltName is refused (502 `upstream_unverified`)",
     example="true",
-    protects=True,
+    fault_code=_UPSTREAM,
+)
+
+VERIFY_CLIENT: Final = Annotation[AskedClients | None](
+    name="tls-verify-client",
+    parse=parse_verify_client,
+    default=None,
+    values="`on`, `optional`, `off`; also a boolean as `session-sticky`",
+    default_text="`on` with `tls-trusted-ca-secret`, else `off`; with `--mtls`, `on`",
+    effect="clients of the Ingress's hosts must (`on`) or may (`optional`) show a certificate "
+    "that a trusted authority has signed; see [client certificates](client-certificates.md)",
+    error=f"finding `{_CLIENTS}` or `client_ca_missing`, {_REFUSED}",
+    risk="`optional` lets clients without one in; paths without a host cannot be protected: 503",
+    example="on",
+    fault_code=_CLIENTS,
+)
+VERIFY_DEPTH: Final = Annotation[int | None](
+    name="tls-verify-depth",
+    parse=parse_depth,
+    default=None,
+    values="a number from 0 to 16",
+    default_text="`1`",
+    effect="most intermediate authorities between a client's certificate and a trusted one",
+    error=f"finding `{_CLIENTS}`, {_REFUSED}; a warning (`client_verification_off`) where no "
+    "certificate is asked for",
+    risk="a larger one trusts whomever the trusted authorities have let sign",
+    example="2",
+    fault_code=_CLIENTS,
+)
+TRUSTED_CA: Final = Annotation[SecretName | None](
+    name="tls-trusted-ca-secret",
+    parse=parse_secret_name,
+    default=None,
+    values=f"{_SECRET_NAME}; another namespace only with `--allow-cross-namespace-secrets`",
+    default_text="the Secret of `spec.tls`",
+    effect="`ca.crt` in it are the authorities that are trusted for client certificates",
+    error=f"finding `secret_missing`, `secret_invalid`, `secret_foreign` or `{_CLIENTS}`, "
+    f"{_REFUSED}",
+    risk="everybody who holds a certificate of these authorities gets in",
+    example="trust-client-cert",
+    fault_code=_CLIENTS,
 )
 
 SSL_PASSTHROUGH: Final = Annotation[bool](
@@ -268,7 +288,6 @@ SSL_PASSTHROUGH: Final = Annotation[bool](
     risk="nothing of a request is seen: no other path, rewrite, header or limit has an effect "
     "(finding `passthrough_ignored`); younger Ingresses get nothing of the host (`host_lost`)",
     example="true",
-    protects=True,
     fault_code="passthrough_invalid",
 )
 SSL_REDIRECT: Final = Annotation[bool | None](
@@ -315,42 +334,7 @@ ANNOTATIONS: Final[tuple[Annotation[object], ...]] = (
     SSL_PASSTHROUGH,
     SSL_REDIRECT,
     FORCE_SSL_REDIRECT,
-)
-
-
-def _by_presence(kind: Asked) -> Callable[[str], Asked]:
-    return lambda text: kind if text.strip() else Asked.NOTHING
-
-
-def _by_boolean(kind: Asked) -> Callable[[str], Asked]:
-    def asked(text: str) -> Asked:
-        try:
-            return kind if parse_boolean(text) else Asked.NOTHING
-        except ValueFault:
-            return kind
-
-    return asked
-
-
-_BOOLEAN: Final = "a boolean as `session-sticky`"
-
-LATER: Final[tuple[LaterAnnotation, ...]] = (
-    LaterAnnotation(
-        "tls-verify-client",
-        _by_boolean(Asked.PROTECTION),
-        f"`optional` or {_BOOLEAN}",
-        "clients need a certificate",
-    ),
-    LaterAnnotation(
-        "tls-verify-depth",
-        _by_presence(Asked.COMFORT),
-        "a number",
-        "longest chain of a client's certificate",
-    ),
-    LaterAnnotation(
-        "tls-trusted-ca-secret",
-        _by_presence(Asked.PROTECTION),
-        _SECRET_NAME,
-        "the authority of client certificates",
-    ),
+    VERIFY_CLIENT,
+    VERIFY_DEPTH,
+    TRUSTED_CA,
 )

@@ -44,7 +44,9 @@ def default_bids(plan: IngressPlan) -> Mapping[str, Bid[Route]]:
         return {}
     bids = {OVERALL: Bid(plan.ref, plan.created, plan.default)}
     for host in filter(None, plan.hosts):
-        bids[host] = Bid(plan.ref, plan.created, attrs.evolve(plan.default, host=host))
+        clients = plan.clients[host].clients
+        route = attrs.evolve(plan.default, host=host, clients=clients)
+        bids[host] = Bid(plan.ref, plan.created, route)
     return bids
 
 

@@ -20,6 +20,13 @@ from fsm_twisted.compiler.claims import (
     virtual_hosts,
 )
 from fsm_twisted.compiler.classes import our_ingresses
+from fsm_twisted.compiler.client_tls import (
+    Vote,
+    clients_by_host,
+    deciding,
+    note_clients,
+    votes_of,
+)
 from fsm_twisted.compiler.findings import Finding, FindingBook, in_order
 from fsm_twisted.compiler.host_claims import (
     host_bids,
@@ -86,6 +93,9 @@ def compile_snapshot(
         **{host: passed_host(route, routes.get(host, ())) for host, route in passing.items()},
     }
     default = defaults[OVERALL].wanted if OVERALL in defaults else None
+    clients = _deciders(plans, options)
+    for plan in plans:
+        note_clients(plan.ref, plan.clients, clients, options, book)
     tls = settle_tls(ingresses, inventory, now, book)
     snapshot = Snapshot(
         generation,
@@ -95,9 +105,19 @@ def compile_snapshot(
         tls_hosts(tls.hosts, passing),
         default,
         passing,
+        dict(clients_by_host(clients)),
     )
     found = [finding for plan in plans for finding in plan.findings]
     return Compiled(snapshot, in_order([*found, *book.findings()]), tls.times, ingresses)
+
+
+def _deciders(plans: Iterable[IngressPlan], options: CompilerOptions) -> Mapping[str, Vote]:
+    """Return who decides how clients are verified, by host; *plans* come oldest first."""
+    votes: dict[str, list[Vote]] = {}
+    for plan in plans:
+        for host, vote in votes_of(plan.ref, plan.clients).items():
+            votes.setdefault(host, []).append(vote)
+    return {host: deciding(each, mtls=options.mtls) for host, each in votes.items()}
 
 
 def _named_upstreams(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from fsm_twisted.compiler.claims import (
     OVERALL,
@@ -21,6 +22,7 @@ from fsm_twisted.compiler.claims import (
     oldest,
 )
 from fsm_twisted.compiler.classes import Age
+from fsm_twisted.compiler.client_tls import Vote, deciding, votes_of
 from fsm_twisted.compiler.contest import Contest
 from fsm_twisted.compiler.draft import Draft
 from fsm_twisted.compiler.host_claims import HostBid, host_bids, passed_host
@@ -29,6 +31,7 @@ from fsm_twisted.compiler.routes import Claim, ClaimKey
 from fsm_twisted.compiler.tls import CertificateTime, TLSEntry, entry_of
 from fsm_twisted.objects.inventory import Key
 from fsm_twisted.snapshot.model import CertificateEntry, Route, VirtualHost
+from fsm_twisted.snapshot.policy import ClientVerification
 
 
 class HostDesk:
@@ -77,7 +80,10 @@ class HostDesk:
         plan, before = new.plan, None if old is None else old.plan
         if before is None or before.claims is not plan.claims:
             self._claims.enter(new.age, claim_bids(plan))
-        if before is None or (before.default, before.hosts) != (plan.default, plan.hosts):
+        if before is None or (
+            (before.default, before.hosts, before.clients)
+            != (plan.default, plan.hosts, plan.clients)
+        ):
             self._defaults.enter(new.age, default_bids(plan))
         if before is None or (before.passes, before.terminates) != (plan.passes, plan.terminates):
             self._owners.enter(new.age, host_bids(plan))
@@ -198,3 +204,46 @@ class TLSDesk:
         if not there <= self.hosts or not gone.isdisjoint(self.hosts):
             self.hosts = (self.hosts | there) - gone
         self._mentioned = set()
+
+
+class ClientDesk:
+    """
+    Who decides how the clients of a host are verified.
+
+    Args:
+        mtls: See `CompilerOptions`.
+
+    Attributes:
+        clients: See `Snapshot`.
+    """
+
+    def __init__(self, *, mtls: bool) -> None:
+        self._votes: Contest[str, Vote] = Contest(partial(deciding, mtls=mtls))
+        self.clients: Mapping[str, ClientVerification] = {}
+
+    @property
+    def deciders(self) -> Mapping[str, Vote]:
+        """Return who decides, by host."""
+        return self._votes.holders
+
+    def hear(self, old: Part | None, new: Part | None) -> None:
+        """Take *new* for *old*; None for one that was not there, or is no longer."""
+        if old is not None and (new is None or new.age != old.age):
+            self._votes.leave(old.age)
+            old = None
+        if new is not None and (old is None or old.plan.clients is not new.plan.clients):
+            self._votes.enter(new.age, votes_of(new.plan.ref, new.plan.clients))
+
+    def settle(self) -> frozenset[Age]:
+        """Make the table; return who is concerned."""
+        verdict = self._votes.settle()
+        draft = Draft(self.clients)
+        for host in verdict.keys:
+            decider = self.deciders.get(host)
+            clients = None if decider is None else decider.voice.clients
+            if clients is None:
+                draft.drop(host)
+            else:
+                draft.put(host, clients)
+        self.clients = draft.table()
+        return verdict.concerned

@@ -15,8 +15,9 @@ from typing import TypeVar
 
 from fsm_twisted.compiler.claims import note_lost_claims, note_lost_defaults
 from fsm_twisted.compiler.classes import Age, age_of, is_ours, note_unclaimed
+from fsm_twisted.compiler.client_tls import note_clients
 from fsm_twisted.compiler.compile import Compiled
-from fsm_twisted.compiler.desks import HostDesk, TLSDesk
+from fsm_twisted.compiler.desks import ClientDesk, HostDesk, TLSDesk
 from fsm_twisted.compiler.draft import Draft
 from fsm_twisted.compiler.findings import Finding, FindingBook, Place, place_of
 from fsm_twisted.compiler.host_claims import note_lost_hosts, tls_hosts
@@ -61,6 +62,7 @@ class Compiler:
         self._ours: Ordered[Age, Ingress] = Ordered()
         self._hosts = HostDesk()
         self._tls = TLSDesk()
+        self._clients = ClientDesk(mtls=options.mtls)
         self._served: dict[Key, Mapping[UpstreamId, Upstream]] = {}
         self._told: dict[Key, tuple[Finding, ...]] = {}
         self._findings: Ordered[tuple[Place, Key], Finding] = Ordered()
@@ -83,7 +85,7 @@ class Compiler:
         stale, suspects = self._touched(inventory)
         self._inventory = inventory
         concerned = {key for key in suspects if self._renew(key, is_stale=key in stale)}
-        ages = self._hosts.settle() | self._tls.settle()
+        ages = self._hosts.settle() | self._tls.settle() | self._clients.settle()
         concerned.update((namespace, name) for _, _, namespace, name in ages)
         concerned.update(self._in_doubt(now, concerned))
         upstreams = Draft(self._snapshot.upstreams)
@@ -149,6 +151,7 @@ class Compiler:
             self._parts[key] = new
         self._hosts.hear(old, new)
         self._tls.hear(old, new)
+        self._clients.hear(old, new)
         return True
 
     def _translate(self, key: Key, ingress: Ingress, old: Part | None) -> Part:
@@ -213,6 +216,7 @@ class Compiler:
         note_lost_claims(part.plan, desk.claims, desk.passthrough, book)
         note_lost_defaults(part.plan, desk.defaults, desk.passthrough, book)
         note_lost_hosts(part.plan, desk.owners, book)
+        note_clients(part.plan.ref, part.plan.clients, self._clients.deciders, self._options, book)
         note_tls(part.tls, self._tls.owners, now, book)
         return (*part.plan.findings, *book.findings())
 
@@ -229,6 +233,7 @@ class Compiler:
             and secure is before.tls_hosts
             and hosts.passthrough is before.passthrough
             and hosts.default == before.default
+            and self._clients.clients is before.clients
         ):
             return before
         self._is_new = False
@@ -240,6 +245,7 @@ class Compiler:
             secure,
             hosts.default,
             hosts.passthrough,
+            self._clients.clients,
         )
 
 

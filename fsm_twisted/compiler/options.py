@@ -14,6 +14,8 @@ class CompilerOptions:
     class name that is ours although no object of that name can be read (D8).
     ``allows_foreign_secrets`` says whether an annotation may name a Secret of another namespace,
     ``passes_tls`` whether Ingresses may have the TLS of their hosts passed through.
+    ``allows_foreign_secrets`` says whether an annotation may name a Secret of another namespace.
+    ``mtls`` asks the clients of all TLS hosts for certificates.
     """
 
     controller_name: str = "flomesh.io/ingress-pipy"
@@ -21,3 +23,4 @@ class CompilerOptions:
     annotation_prefix: str = "pipy.ingress.kubernetes.io/"
     allows_foreign_secrets: bool = False
     passes_tls: bool = False
+    mtls: bool = False

@@ -49,6 +49,7 @@ def _renewed_plan(old: IngressPlan, new: IngressPlan) -> IngressPlan:
         claims=merged(old.claims, claims, lambda each: each.key),
         default=_kept(old.default, new.default),
         passes=merged(old.passes, new.passes, lambda each: each.host),
+        clients=_kept(old.clients, new.clients),
         upstreams=merged(old.upstreams, new.upstreams, lambda each: each.id),
         findings=merged(old.findings, new.findings, lambda each: each),
     )

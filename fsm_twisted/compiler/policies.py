@@ -15,7 +15,6 @@ from fsm_twisted.compiler.annotations import (
     ENABLE_ACCESS_LOG,
     FORCE_SSL_REDIRECT,
     HASH_BY,
-    LATER,
     LB_TYPE,
     READ_TIMEOUT,
     REWRITE_FROM,
@@ -24,23 +23,25 @@ from fsm_twisted.compiler.annotations import (
     SESSION_STICKY,
     SSL_PASSTHROUGH,
     SSL_REDIRECT,
+    TRUSTED_CA,
     UPSTREAM_PROTOCOL,
     UPSTREAM_SSL_NAME,
     UPSTREAM_SSL_SECRET,
     UPSTREAM_SSL_VERIFY,
+    VERIFY_CLIENT,
+    VERIFY_DEPTH,
     Annotation,
-    Asked,
-    LaterAnnotation,
 )
+from fsm_twisted.compiler.client_tls import PASSED, AskedClientTls
 from fsm_twisted.compiler.findings import FindingBook
+from fsm_twisted.compiler.named_secrets import FindSecret
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.compiler.upstream_tls import (
     AskedTls,
     Doubt,
-    FindSecret,
     settle_upstream_tls,
 )
-from fsm_twisted.compiler.values import ServiceProtocol, ValueFault, nearest
+from fsm_twisted.compiler.values import AskedClients, ServiceProtocol, ValueFault, nearest
 from fsm_twisted.objects.model import Ingress, ObjectRef, ref_of
 from fsm_twisted.objects.names import shown
 from fsm_twisted.snapshot.policy import (
@@ -56,15 +57,12 @@ from fsm_twisted.snapshot.rewrite import Rewrite, RewriteError
 
 T = TypeVar("T")
 
-_LATER: Final = {each.name: each for each in LATER}
-_NAMES: Final = (*(each.name for each in ANNOTATIONS), *_LATER)
-_PROTECTING: Final = frozenset(
-    {each.name for each in ANNOTATIONS if each.protects}
-    | {each.name for each in LATER if each.asked("true") is Asked.PROTECTION}
-)
+_NAMES: Final = tuple(each.name for each in ANNOTATIONS)
+_PROTECTING: Final = frozenset(each.name for each in ANNOTATIONS if each.fault_code)
 _HTTP2: Final = frozenset({ServiceProtocol.GRPC, ServiceProtocol.GRPCS, ServiceProtocol.H2C})
 _SENT_AS_IS: Final = "the path is forwarded as sent"
 _REFUSED: Final = "all paths of the Ingress answer 503 (unprotected)"
+_ABOUT_CLIENTS: Final = (VERIFY_CLIENT, VERIFY_DEPTH, TRUSTED_CA)
 # What is about requests: nothing of it can be obeyed where TLS is not opened.
 _ABOUT_REQUESTS: Final = (
     REWRITE_FROM,
@@ -98,6 +96,7 @@ class Policy:
     tls: UpstreamTls | None = None
     plain: PlainAccess = PlainAccess.DEFAULT
     passes_tls: bool = False
+    clients: AskedClientTls = AskedClientTls()
 
 
 _PLAIN: Final = Policy()
@@ -127,6 +126,7 @@ def read_policy(
     spoken = reader.value(UPSTREAM_PROTOCOL)
     protocol = Protocol.HTTP2 if spoken in _HTTP2 else Protocol.HTTP1
     tls = reader.upstream_tls(spoken, find, allows_foreign=options.allows_foreign_secrets)
+    clients = reader.clients()
     reader.look_at_other_names()
     return Policy(
         balancing,
@@ -138,6 +138,7 @@ def read_policy(
         protocol,
         tls,
         reader.plain_access(),
+        clients=clients,
     )
 
 
@@ -169,7 +170,7 @@ class _Reader:
         except ValueFault as fault:
             what = f"{shown(text)} {fault}"
             remedy = f"use {annotation.values.replace('`', '')}"
-            if annotation.protects:
+            if annotation.fault_code:
                 self._refuse(annotation.fault_code, annotation.name, what, remedy)
             else:
                 default = f"the default holds: {annotation.default_text.replace('`', '')}"
@@ -188,13 +189,16 @@ class _Reader:
 
     def passing_policy(self) -> Policy:
         """Return the policy of an Ingress whose TLS goes through: what is about connections."""
+        clients = self._passing_clients()
         balancing = Balancing(self.value(LB_TYPE), self.value(HASH_BY), self.value(SESSION_STICKY))
         for annotation in ANNOTATIONS:
             if annotation.name not in self._values or annotation is SSL_PASSTHROUGH:
                 continue
+            if annotation in _ABOUT_CLIENTS:
+                continue
             if annotation in _ABOUT_REQUESTS:
                 self._ignore(annotation.name, "it has no effect")
-            elif annotation.protects and self.value(annotation) != annotation.default:
+            elif annotation.fault_code and self.value(annotation) != annotation.default:
                 what = "it cannot be given where TLS is not opened (ssl-passthrough)"
                 self._refuse("security_unsupported", annotation.name, what)
         if balancing.hash_by != HashBy():
@@ -212,7 +216,17 @@ class _Reader:
             is_refused=self.is_refused,
             is_logged=self.value(ENABLE_ACCESS_LOG),
             passes_tls=True,
+            clients=clients,
         )
+
+    def _passing_clients(self) -> AskedClientTls:
+        """Return that clients are not asked; an Ingress that asks them all the same is refused."""
+        clients = self.clients()
+        if clients.wanted is not AskedClients.OFF:
+            what = "clients cannot be verified where TLS is not opened (ssl-passthrough)"
+            remedy = "remove one of the two: the Service itself can ask for certificates"
+            self._refuse("client_verification_invalid", VERIFY_CLIENT.name, what, remedy)
+        return attrs.evolve(clients, is_faulty=True) if self.is_refused else PASSED
 
     def _ignore(self, name: str, consequence: str) -> None:
         what = "it has no meaning where TLS is not opened (ssl-passthrough)"
@@ -264,22 +278,21 @@ class _Reader:
             self._note(doubt.code, doubt.annotation, doubt.what, "it is served", doubt.remedy)
         return settled.tls
 
+    def clients(self) -> AskedClientTls:
+        """Return what is asked of clients; whether it can be had is decided host by host."""
+        if not any(each.name in self._values for each in _ABOUT_CLIENTS):
+            return AskedClientTls()
+        was_refused, self.is_refused = self.is_refused, False
+        asked = (self.value(VERIFY_CLIENT), self.value(VERIFY_DEPTH), self.value(TRUSTED_CA))
+        is_faulty = self.is_refused
+        self.is_refused = was_refused or is_faulty
+        return AskedClientTls(*asked, is_faulty=is_faulty)
+
     def look_at_other_names(self) -> None:
         """Look at all names that are not read by `value`."""
-        for name, text in self._values.items():
-            if name in _LATER:
-                self._look_at_later(_LATER[name], text)
-            elif name not in _NAMES:
+        for name in self._values:
+            if name not in _NAMES:
                 self._look_at_unknown(name)
-
-    def _look_at_later(self, annotation: LaterAnnotation, text: str) -> None:
-        asked = annotation.asked(text)
-        what = f"this version cannot honour it yet ({annotation.effect})"
-        if asked is Asked.PROTECTION:
-            remedy = "remove the annotation if the Ingress may be served without it"
-            self._refuse("security_unsupported", annotation.name, what, remedy)
-        elif asked is Asked.COMFORT:
-            self._note("annotation_unavailable", annotation.name, what, "it has no effect")
 
     def _look_at_unknown(self, name: str) -> None:
         near = nearest(name, _NAMES)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import attrs
 
+from fsm_twisted.compiler.client_tls import Voice, voices
 from fsm_twisted.compiler.findings import Finding, FindingBook
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.compiler.passthrough import passing_backends
@@ -30,6 +31,8 @@ _PATH_REMEDY: Final = (
     "write the path as requests have it: '/' first, visible ASCII, without '?', '#', '//' and "
     "segments of dots"
 )
+
+_SILENT: Final = Voice()
 
 ClaimKey = tuple[str, str, Match]
 """Host, path and match: what only one Ingress can have."""
@@ -64,6 +67,8 @@ class IngressPlan:
     ``default`` has no host yet; ``upstreams`` are those that the routes name.
     ``passes`` are routes, by host, of TLS that goes through; ``terminates`` are the other hosts
     of the Ingress, as far as that matters to Ingresses with such ones.
+    ``default`` has no host yet; ``upstreams`` are those that claims and default name; ``clients``
+    is what it says of the clients of its hosts, see `client_tls.voices`.
     """
 
     ref: ObjectRef
@@ -75,6 +80,7 @@ class IngressPlan:
     findings: tuple[Finding, ...]
     passes: tuple[Route, ...] = ()
     terminates: tuple[str, ...] = ()
+    clients: Mapping[str, Voice] = attrs.field(factory=dict)
 
 
 def plan_ingress(
@@ -97,6 +103,7 @@ class _Translation:
         self._book = FindingBook()
         self._options = options
         self._policy: Policy = read_policy(ingress, options, resolver.secret, self._book)
+        self._clients = voices(ingress, self._policy.clients, resolver.secret, options, self._book)
         self._upstreams: dict[UpstreamId, Upstream] = {}
 
     def plan(self) -> IngressPlan:
@@ -118,6 +125,7 @@ class _Translation:
             self._book.findings(),
             passes,
             self._terminates(passed),
+            self._clients,
         )
 
     def _passes(self) -> tuple[Route, ...]:
@@ -198,6 +206,7 @@ class _Translation:
             policy.body_limit_bytes,
             policy.is_logged,
             policy.plain,
+            self._clients.get(host, _SILENT).clients,
         )
 
     def _upstream(self, resolved: ResolvedBackend) -> UpstreamId:

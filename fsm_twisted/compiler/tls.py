@@ -15,6 +15,7 @@ from fsm_twisted.compiler.certificates import (
     parse_certificate,
 )
 from fsm_twisted.compiler.findings import FindingBook
+from fsm_twisted.compiler.named_secrets import SecretFault
 from fsm_twisted.objects.inventory import Inventory
 from fsm_twisted.objects.model import Ingress, IngressTLS, ObjectRef, ref_of
 from fsm_twisted.objects.names import shown
@@ -44,14 +45,6 @@ class TLSTables:
     certificates: Mapping[str, CertificateEntry]
     hosts: frozenset[str]
     times: tuple[CertificateTime, ...]
-
-
-@attrs.frozen
-class SecretFault:
-    """Why a Secret gives no certificate: a code of the registry, and the text."""
-
-    code: str
-    what: str
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ honoured as it is written refuses the Ingress: it is never served with less than
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
@@ -18,15 +18,12 @@ from fsm_twisted.compiler.certificates import (
     parse_authorities,
     parse_certificate,
 )
+from fsm_twisted.compiler.named_secrets import FindSecret, SecretFault, find_named, full_name
 from fsm_twisted.compiler.values import SecretName, ServiceProtocol
-from fsm_twisted.objects.model import Secret
 from fsm_twisted.snapshot.model import CertificateEntry
 from fsm_twisted.snapshot.policy import UpstreamTls
 
 SECURE: Final = frozenset({ServiceProtocol.HTTPS, ServiceProtocol.GRPCS})
-
-FindSecret = Callable[[str, str], Secret | None]
-"""Gives the Secret of a namespace and a name."""
 
 
 @attrs.frozen
@@ -126,18 +123,14 @@ class _Material:
 def _read_secret(
     named: SecretName, own: str, find: FindSecret, *, allows_foreign: bool
 ) -> _Material | Doubt:
-    namespace = named.namespace or own
-    where = f"Secret {namespace}/{named.name}"
-    if namespace != own and not allows_foreign:
-        what = f"{where} is of another namespace, and --allow-cross-namespace-secrets is off"
-        return _doubt("secret_foreign", what)
-    secret = find(namespace, named.name)
-    if secret is None:
-        return _doubt("secret_missing", f"there is no {where}")
+    secret = find_named(named, own, find, allows_foreign=allows_foreign)
+    if isinstance(secret, SecretFault):
+        return _doubt(secret.code, secret.what)
     found = _read_data(secret.data)
     if isinstance(found, CertificateFault):
         remedy = "mend the Secret: ca.crt in PEM, tls.crt and tls.key both or neither"
-        return _doubt("secret_invalid", f"{where} is not usable: {found.what}", remedy)
+        what = f"{full_name(named, own)} is not usable: {found.what}"
+        return _doubt("secret_invalid", what, remedy)
     return found
 
 

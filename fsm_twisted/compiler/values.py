@@ -24,6 +24,8 @@ _SIZE: Final = re.compile(r"([0-9]{1,12})([kmg]?)", re.IGNORECASE)
 _SECONDS_PER: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTES_PER: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _LONGEST_SECONDS: Final = 86_400.0
+_DEPTH: Final = re.compile(r"[0-9]{1,2}")
+DEEPEST: Final = 16
 
 
 # Wider than a DNS name of Kubernetes: certificates and servers know names with underscores.
@@ -46,6 +48,14 @@ class ServiceProtocol(Enum):
     GRPC = "GRPC"
     GRPCS = "GRPCS"
     H2C = "H2C"
+
+
+class AskedClients(Enum):
+    """What ``tls-verify-client`` can say."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    ON = "on"
 
 
 class ValueFault(ValueError):
@@ -145,6 +155,25 @@ def parse_protocol(text: str) -> ServiceProtocol:
     if not word:
         return ServiceProtocol.HTTP
     return one_of(ServiceProtocol)(word)
+
+
+def parse_verify_client(text: str) -> AskedClients:
+    """Read ``tls-verify-client``: a boolean, or ``optional``, in any case."""
+    word = text.strip().lower()
+    if word == AskedClients.OPTIONAL.value:
+        return AskedClients.OPTIONAL
+    try:
+        return AskedClients.ON if parse_boolean(word) else AskedClients.OFF
+    except ValueFault:
+        raise ValueFault("is neither a boolean (on, off) nor optional") from None
+
+
+def parse_depth(text: str) -> int:
+    """Read how many intermediate authorities a chain may have."""
+    word = text.strip()
+    if not _DEPTH.fullmatch(word) or int(word) > DEEPEST:
+        raise ValueFault(f"is not a number from 0 to {DEEPEST}")
+    return int(word)
 
 
 def parse_text(text: str) -> str:

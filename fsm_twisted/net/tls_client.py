@@ -21,6 +21,7 @@ from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identit
 from service_identity.pyopenssl import extract_patterns
 from twisted.logger import Logger
 
+from fsm_twisted.net.chain_faults import chain_fault
 from fsm_twisted.net.loop import EventLoop
 from fsm_twisted.net.tls import load_certificates, use_pair
 from fsm_twisted.snapshot.policy import UpstreamTls
@@ -31,23 +32,6 @@ HTTP1: Final = (b"http/1.1",)
 
 ContextKey = tuple[str, tuple[bytes, ...]]
 """Fingerprint of the policy, and what is offered by ALPN."""
-
-# By number of OpenSSL's x509_vfy.h: fixed words, whatever a certificate says.
-_CHAIN_FAULTS: Final = {
-    2: "its issuer is not among the trusted authorities",
-    7: "its signature is not valid",
-    9: "it is not valid yet",
-    10: "it has expired",
-    18: "it is self-signed and not among the trusted authorities",
-    19: "its chain ends in an authority that is not trusted",
-    20: "its issuer is not among the trusted authorities",
-    21: "its issuer is not among the trusted authorities",
-    24: "an issuer in its chain is no authority",
-    26: "it is not for servers",
-    66: "its key is too small",
-    67: "the key of an issuer is too small",
-    68: "a signature in its chain is too weak",
-}
 
 
 @attrs.frozen
@@ -215,7 +199,7 @@ class ClientHandshake:
     def _fault_of(self, error: SSL.Error) -> TlsFault:
         number = self._connection.get_app_data()
         if number is not None:
-            what = _CHAIN_FAULTS.get(number, f"it is not valid (OpenSSL's error {number})")
+            what = chain_fault(number, purpose="servers")
             return TlsFault(f"its certificate is refused: {what}", is_unverified=True)
         return TlsFault(words_of(error))
 

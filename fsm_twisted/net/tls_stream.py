@@ -13,6 +13,8 @@ from typing import Any
 
 from OpenSSL import SSL
 
+from fsm_twisted.net.client_certificates import Shown
+
 RECORD_BYTES = 16 * 1024  # of plaintext, at most (RFC 8446 section 5.1)
 _WAIT = (SSL.WantReadError, SSL.WantWriteError)
 _RELIED_UPON = ("SSL_read", "SSL_write")
@@ -25,10 +27,11 @@ class TlsStream:
     """
     A `net.descriptor.Stream` through an established TLS connection.
 
-    ``fault`` is why reading has failed, if it has.
+    ``fault`` is why reading has failed, if it has. ``shown`` is what the client has shown of
+    itself, None where nobody has asked.
     """
 
-    __slots__ = ("_connection", "_recv", "_send", "_socket", "fault", "pending")
+    __slots__ = ("_connection", "_recv", "_send", "_socket", "fault", "pending", "shown")
 
     def __init__(self, connection: SSL.Connection, sock: socket.socket) -> None:
         self._connection = connection
@@ -36,6 +39,7 @@ class TlsStream:
         self._recv = connection.recv
         self._send = connection.send
         self.fault: SSL.Error | None = None
+        self.shown: Shown | None = None
         self.pending: Callable[[], int] | None = connection.pending
 
     def description(self) -> tuple[bytes, bytes]:

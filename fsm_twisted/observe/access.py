@@ -68,9 +68,19 @@ class Noted(NamedTuple):
         return self.ended - self.sent if self.sent else None
 
 
-def pack_peer(address: bytes, tls_version: bytes, server_name: bytes) -> bytes:
-    """Put together what is the same for all requests of a connection."""
-    return _SEPARATOR.join((address, tls_version, server_name))
+def pack_peer(
+    address: bytes,
+    tls_version: bytes,
+    server_name: bytes,
+    subject: bytes = b"",
+    fingerprint: bytes = b"",
+) -> bytes:
+    """
+    Put together what is the same for all requests of a connection.
+
+    Subject and fingerprint are those of the client's certificate.
+    """
+    return _SEPARATOR.join((address, tls_version, server_name, subject, fingerprint))
 
 
 def pack_route(namespace: str, ingress: str, path: str, service: str, port: int) -> bytes:
@@ -134,6 +144,8 @@ class AccessRecord(NamedTuple):
     reason: str
     tls: str
     server_name: str
+    client_subject: str
+    client_fingerprint: str
 
     @property
     def overhead_seconds(self) -> float:
@@ -238,7 +250,7 @@ def record_of(begun: float, noted: Noted) -> AccessRecord:
     Raises:
         ValueError: It is none.
     """
-    _, tls, server_name = peer_of(noted.peer)
+    _, *of_tls = peer_of(noted.peer)
     texts = texts_of(noted)
     return AccessRecord(
         begun,
@@ -261,16 +273,15 @@ def record_of(begun: float, noted: Noted) -> AccessRecord:
         as_text(noted.endpoints),
         "proxy" if noted.reason else "upstream",
         as_text(noted.reason),
-        tls,
-        server_name,
+        *of_tls,
     )
 
 
 @lru_cache(maxsize=4096)
-def peer_of(peer: bytes) -> tuple[str, str, str]:
-    """Take apart what `pack_peer` has put together: address, TLS version, server name."""
-    address, tls, server_name = as_text(peer).split("\0")
-    return address, tls, server_name
+def peer_of(peer: bytes) -> tuple[str, str, str, str, str]:
+    """Take apart what `pack_peer` has put together."""
+    address, tls, server_name, subject, fingerprint = as_text(peer).split("\0")
+    return address, tls, server_name, subject, fingerprint
 
 
 @lru_cache(maxsize=4096)

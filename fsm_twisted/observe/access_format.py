@@ -80,6 +80,8 @@ JSON_FIELDS: Final[Mapping[str, str]] = {
     "overhead_seconds": "the other part",
     "tls": "version; empty for plain HTTP",
     "server_name": "SNI",
+    "client_subject": "subject of the client's certificate (RFC 4514); empty where none was shown",
+    "client_fingerprint": "its SHA-256, hexadecimal",
     "user_agent": "as sent",
     "referer": "as sent",
 }
@@ -102,7 +104,10 @@ def json_line(record: AccessRecord) -> str:
         f'"tries":{record.tries},"bytes_in":{record.bytes_in},"bytes_out":{record.bytes_out},'
         f'"seconds":{record.seconds:.6f},"upstream_seconds":{shown},'
         f'"overhead_seconds":{record.overhead_seconds:.6f},"tls":{text(record.tls)},'
-        f'"server_name":{text(record.server_name)},"user_agent":{text(record.user_agent)},'
+        f'"server_name":{text(record.server_name)},'
+        f'"client_subject":{text(record.client_subject)},'
+        f'"client_fingerprint":{text(record.client_fingerprint)},'
+        f'"user_agent":{text(record.user_agent)},'
         f'"referer":{text(record.referer)}}}\n'
     )
 
@@ -177,6 +182,8 @@ VARIABLES: Final = tuple(
         ("upstream_status", _upstream_status, "status, if an endpoint was tried"),
         ("ssl_protocol", lambda r: r.tls, "TLS version"),
         ("ssl_server_name", lambda r: r.server_name, "SNI"),
+        ("ssl_client_s_dn", lambda r: r.client_subject, "subject of the client's certificate"),
+        ("ssl_client_sha256", lambda r: r.client_fingerprint, "its SHA-256"),
         ("origin", lambda r: r.origin, "`upstream` or `proxy`"),
         ("reason", lambda r: r.reason, "reason code"),
         ("tries", lambda r: str(r.tries), "how often an endpoint was asked"),
@@ -251,7 +258,16 @@ def _escape(found: re.Match[str]) -> str:
 
 # Redaction
 
-_TEXTS: Final = ("client", "host", "path", "referer", "server_name", "user_agent")
+_TEXTS: Final = (
+    "client",
+    "client_fingerprint",
+    "client_subject",
+    "host",
+    "path",
+    "referer",
+    "server_name",
+    "user_agent",
+)
 REDACTABLE: Final = (*_TEXTS, "query")
 _ASSIGNMENT: Final = re.compile(r"([?&;])([^=&;#]*)=([^&;#]*)")
 _PARAMETER: Final = re.compile(r"[A-Za-z0-9._~\[\]-]{1,128}")

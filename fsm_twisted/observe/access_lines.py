@@ -102,5 +102,9 @@ def _route(route: bytes) -> str:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _connection(peer: bytes) -> str:
-    _, tls, server_name = map(encode_basestring_ascii, peer_of(peer))
-    return f'"tls":{tls},"server_name":{server_name}'
+    texts = map(encode_basestring_ascii, peer_of(peer))
+    _, tls, server_name, subject, fingerprint = texts
+    return (
+        f'"tls":{tls},"server_name":{server_name},"client_subject":{subject},'
+        f'"client_fingerprint":{fingerprint}'
+    )

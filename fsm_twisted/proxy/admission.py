@@ -7,42 +7,58 @@ import re
 import attrs
 
 from fsm_twisted.message.heads import RequestHead
+from fsm_twisted.proxy.active import Active
+from fsm_twisted.proxy.client import Peer
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.proxy.replies import ALLOW
-from fsm_twisted.proxy.runtime import Active, BoundRoute, UpstreamState
-from fsm_twisted.snapshot.policy import PlainAccess
+from fsm_twisted.proxy.runtime import BoundRoute, UpstreamState
+from fsm_twisted.routing.server_name import ServerNames
+from fsm_twisted.snapshot.policy import ClientVerification, PlainAccess, VerifyClient
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
 _NUMBER = re.compile(rb"[0-9]{1,9}")
 _ACME = b"/.well-known/acme-challenge/"
+_ACME_ROUTE = _ACME.decode("ascii")
 
 
 @attrs.frozen
 class LocalReply:
-    """An answer of our own: its reason, field lines of this answer alone, its route if any."""
+    """
+    An answer of our own: its reason, field lines of this answer alone, its route if any.
+
+    ``ends``: an HTTP/1 client is to ask again on another connection.
+    """
 
     reason: ReplyReason
     fields: bytes = b""
     bound: BoundRoute | None = None
+    ends: bool = False
 
 
 @attrs.frozen
 class Admitted:
-    """A request that may go on: its route, and head and target as the endpoint will see them."""
+    """
+    A request that may go on: its route, and head and target as the endpoint will see them.
+
+    ``identity`` is the field line that tells the endpoint who the client is by its certificate.
+    """
 
     head: RequestHead
     bound: BoundRoute
     upstream: UpstreamState
     target: bytes
+    identity: bytes = b""
 
 
 _NO_ROUTE = LocalReply(REPLIES["no_route"])
 _BAD_TARGET = LocalReply(REPLIES["bad_target"])
 _ANSWERED_HERE = LocalReply(REPLIES["last_hop"], ALLOW)
+_UNPROTECTED = LocalReply(REPLIES["unprotected"])
+_MISDIRECTED = LocalReply(REPLIES["client_unverified"], ends=True)
 
 
 def admit(
-    head: RequestHead, active: Active, options: ProxyOptions, *, is_secure: bool
+    head: RequestHead, active: Active, options: ProxyOptions, peer: Peer, *, is_secure: bool
 ) -> Admitted | LocalReply:
     """
     Decide what becomes of a request.
@@ -51,6 +67,7 @@ def admit(
         head: A valid head.
         active: The snapshot that this request keeps.
         options: The operator's values.
+        peer: Whom we speak with.
         is_secure: Whether the client speaks TLS, with us or with a trusted proxy.
     """
     if head.method == b"OPTIONS":
@@ -63,7 +80,57 @@ def admit(
         answer = _plain_answer(head, bound, active, options)
         if answer is not None:
             return answer
-    return _route(head, bound)
+    if active.clients is None:
+        return _route(head, bound)
+    return _route_verified(head, bound, active.clients, peer)
+
+
+def _route_verified(
+    head: RequestHead,
+    bound: BoundRoute | None,
+    clients: ServerNames[ClientVerification],
+    peer: Peer,
+) -> Admitted | LocalReply:
+    """
+    Route a request where some hosts verify their clients.
+
+    What the host of the request wants must be met, and so must what that of the route wants, which
+    may be another one (a wildcard, say).
+    """
+    host = head.authority.host
+    wanted = clients.find(host)
+    own = None if bound is None else bound.clients
+    if wanted is not None:
+        unmet = _unmet(host, wanted, peer)
+        if unmet is not None:
+            return _route(head, bound) if _is_challenge(head, bound, peer) else unmet
+    if own is None:
+        return _route(head, bound)
+    if own is not wanted:
+        unmet = _unmet(host, own, peer)
+        if unmet is not None:
+            return unmet
+    decision = _route(head, bound)
+    if isinstance(decision, Admitted) and peer.identity is not None:
+        return attrs.evolve(decision, identity=peer.identity.field)
+    return decision
+
+
+def _is_challenge(head: RequestHead, bound: BoundRoute | None, peer: Peer) -> bool:
+    """Tell whether it is a challenge of ACME in plain, by a route of its own that asks nothing."""
+    if peer.is_secure or bound is None or not head.target.path.startswith(_ACME):
+        return False
+    route = bound.route
+    return route.clients is None and f"{route.path}/".startswith(_ACME_ROUTE)
+
+
+def _unmet(host: bytes, wanted: ClientVerification, peer: Peer) -> LocalReply | None:
+    """Return what a client gets that has not shown what is *wanted*, None for one that has."""
+    if wanted.mode is VerifyClient.IMPOSSIBLE or not peer.is_secure:
+        return _UNPROTECTED
+    if peer.identity is not None and peer.identity.meets(host, wanted):
+        return None
+    return _MISDIRECTED
 
 
 def _route(head: RequestHead, bound: BoundRoute | None) -> Admitted | LocalReply:
@@ -71,7 +138,7 @@ def _route(head: RequestHead, bound: BoundRoute | None) -> Admitted | LocalReply
     if bound is None:
         return _NO_ROUTE
     if bound.upstream is None:
-        return LocalReply(bound.route.refusal or REPLIES["no_service"], bound=bound)
+        return LocalReply(bound.refusal or REPLIES["no_service"], bound=bound)
     if head.upgrade and bound.upstream.is_http2:
         return LocalReply(REPLIES["upgrade_refused"], bound=bound)
     if bound.rewrite is None:
@@ -105,7 +172,7 @@ def _plain_answer(
     if head.target.path.startswith(_ACME):
         return None
     access = PlainAccess.DEFAULT if bound is None else bound.route.plain
-    is_tls_host = active.tls_hosts.covers(host)
+    is_tls_host = active.wants_tls(host)
     if is_tls_host and options.plain_http is PlainHttp.FORBID:
         return LocalReply(REPLIES["https_required"], bound=bound)
     if access is PlainAccess.ALWAYS_REDIRECTED or (is_tls_host and _redirects(access, options)):

@@ -15,6 +15,7 @@ import attrs
 
 from fsm_twisted.message.fields import values_of
 from fsm_twisted.message.heads import RequestHead
+from fsm_twisted.proxy.client_identity import ClientIdentity
 from fsm_twisted.proxy.forwarded import (
     Address,
     Hop,
@@ -48,7 +49,8 @@ class Peer:
     The other end of a downstream connection, or whom a PROXY header has told to be there.
 
     ``address`` is its IP address as text (empty for a Unix socket); ``fields`` are the field lines
-    that are the same for every request of an untrusted peer.
+    that are the same for every request of an untrusted peer. ``identity`` is who it is by its
+    certificate, None where nobody has asked for one.
     """
 
     address: bytes
@@ -56,6 +58,7 @@ class Peer:
     is_secure: bool
     port: int
     fields: bytes
+    identity: ClientIdentity | None = None
 
 
 @attrs.frozen

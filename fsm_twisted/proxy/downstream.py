@@ -11,6 +11,7 @@ from fsm_twisted.http1.recognise import usual_request
 from fsm_twisted.http1.writer import write_response_head
 from fsm_twisted.message.authority import AuthorityError
 from fsm_twisted.message.framing import is_empty
+from fsm_twisted.proxy.active import LOOKED_AT
 from fsm_twisted.proxy.admission import LocalReply, admit
 from fsm_twisted.proxy.client import Peer, claims_of
 from fsm_twisted.proxy.http1_exchange import Http1Exchange
@@ -115,12 +116,12 @@ class Downstream(Http1Output):
                 known = active.host_of(authority)
             except AuthorityError:
                 return False
-        host, is_looked_at = known
+        host, care = known
         bound = active.router.match(host, path)
         if bound is None or bound.usual is None or self.peer.is_trusted:
             return False
         limit = bound.body_limit_bytes
-        if (is_looked_at and not (self.peer.is_secure or bound.is_open)) or (
+        if (care and (care > LOOKED_AT or not (self.peer.is_secure or bound.is_open))) or (
             limit is not None and len(data) - end > limit
         ):
             return False
@@ -132,7 +133,7 @@ class Downstream(Http1Output):
         make_key = bound.usual.key_of
         key = b"" if make_key is None else make_key(self.peer.address, target, ())
         self.exchange = exchange = Http1Exchange(self, bound.usual, method, head, key)
-        if is_looked_at and plane.hsts_line:
+        if care and plane.hsts_line:
             exchange.hsts = plane.hsts_of(host, is_secure=self.peer.is_secure)
         if bound.usual.is_by_name:
             exchange.host = host
@@ -213,11 +214,13 @@ class Downstream(Http1Output):
         plane = self.plane
         identity = plane.next_request_id()
         claims = claims_of(self.peer, head, identity, plane.options.trusted_proxies)
-        decision = admit(head, plane.runtime.active, plane.options, is_secure=claims.is_secure)
+        active, options = plane.runtime.active, plane.options
+        decision = admit(head, active, options, self.peer, is_secure=claims.is_secure)
         if isinstance(decision, LocalReply):
             self.asked = Asked(head, claims, decision.bound, size)
             fields = decision.fields + plane.hsts_for(head, claims)
-            self.reply(decision.reason, fields, ends=not is_empty(head.framing))
+            ends = decision.ends or not is_empty(head.framing)
+            self.reply(decision.reason, fields, ends=ends)
             return
         body = None
         if not is_empty(head.framing):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
+import attrs
 from OpenSSL import SSL
 
 from fsm_twisted.message.proxy_protocol import ProxyHeader, ProxyHeaderError
@@ -20,6 +21,7 @@ from fsm_twisted.net.proxy_header import ProxyHeaderReading
 from fsm_twisted.net.stream import PlainStream
 from fsm_twisted.net.tls_stream import TlsStream
 from fsm_twisted.proxy.client import Networks, Peer, make_peer
+from fsm_twisted.proxy.client_identity import ClientIdentity
 from fsm_twisted.proxy.places import Refusal
 
 if TYPE_CHECKING:
@@ -153,11 +155,14 @@ class Entrance:
             sock,
             plane.options.header_seconds,
             lambda stream: self._secured(sock, stream, peer),
-            lost=lambda result: self._not_secured(peer, result),
+            lost=lambda handshake, result: self._has_failed(peer, handshake, result),
         )
 
     def _secured(self, sock: socket.socket, stream: TlsStream, peer: Peer) -> None:
         self._plane.handshakes[HandshakeResult.DONE.value] += 1
+        if stream.shown is not None:
+            _, server_name = stream.description()
+            peer = attrs.evolve(peer, identity=ClientIdentity(stream.shown, server_name))
         if stream.protocol == b"h2":
             self._plane.serve_http2(sock, stream, peer)
         else:
@@ -177,6 +182,11 @@ class Entrance:
             lambda first: plane.serve(sock, stream, peer, first),
             lost=lambda: self._places.rise(peer.address),
         )
+
+    def _has_failed(self, peer: Peer, handshake: Handshake, result: HandshakeResult) -> None:
+        if fault := handshake.certificate_fault:
+            self._plane.refused_clients.note(handshake.server_name, fault)
+        self._not_secured(peer, result)
 
     def _not_secured(self, peer: Peer, result: HandshakeResult) -> None:
         self._plane.handshakes[result.value] += 1

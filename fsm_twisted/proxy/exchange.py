@@ -87,7 +87,10 @@ class Exchange(Account):
         if tracer is not None:
             head, claims, above = tracer.placed(head, claims)
         sent = write_request_head(
-            head, claims.fields, target=admitted.target, host=head.authority.wire
+            head,
+            claims.fields + admitted.identity,
+            target=admitted.target,
+            host=head.authority.wire,
         )
         make_key = state.key_of
         key = b"" if make_key is None else make_key(claims.address, head.target.wire, head.fields)

@@ -113,6 +113,7 @@ class Http2Downstream(Http2Connection):
             bound is None
             or bound.usual is None
             or not (peer.is_secure or bound.is_open or not active.is_looked_at(host))
+            or (active.clients is not None and active.clients.covers(host))
         ):
             self._request_received(event.in_full())
             return
@@ -141,7 +142,8 @@ class Http2Downstream(Http2Connection):
         claims = claims_of(self.peer, head, identity, plane.options.trusted_proxies)
         if head.upgrade:
             head = asked_with_key(head, secrets.token_bytes(16))
-        decision = admit(head, plane.runtime.active, plane.options, is_secure=claims.is_secure)
+        active, options, peer = plane.runtime.active, plane.options, self.peer
+        decision = admit(head, active, options, peer, is_secure=claims.is_secure)
         if isinstance(decision, LocalReply):
             stream.asked = Asked(head, claims, decision.bound, head_size(head), HTTP2)
             stream.reply(decision.reason, decision.fields + plane.hsts_for(head, claims))

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 import attrs
 
 from fsm_twisted.http1.grammar import HeadLimits
+from fsm_twisted.net.tls_parameters import TlsParameters
 
 Network = IPv4Network | IPv6Network
 
@@ -30,7 +31,8 @@ class ProxyOptions:
     ``hsts`` is the value of Strict-Transport-Security, empty for none.
     ``affinity_key`` signs affinity cookies. 0 connections at most means any number.
     ``http2`` offers HTTP/2 on TLS, ``h2c`` on plain connections as well, to clients that begin
-    with it; ``http2_streams`` is how many requests such a connection may have at once.
+    with it; ``http2_streams`` is how many requests such a connection may have at once. ``tls`` is
+    what HTTPS listeners speak.
     ``trace_share`` is the part of all requests that is sampled where nobody else decides it, None
     for no traces.
     ``access_share`` is the part of all requests that the access log is told of, None for no log.
@@ -59,4 +61,5 @@ class ProxyOptions:
     max_connections_per_client: int = 0
     access_share: float | None = None
     trace_share: float | None = None
+    tls: TlsParameters = TlsParameters()
     affinity_key: bytes = attrs.field(default=b"", repr=False)

@@ -19,6 +19,7 @@ from fsm_twisted.proxy.http2_downstream import Http2Downstream
 from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.proxy.passed import PassedConnection
 from fsm_twisted.proxy.places import Places
+from fsm_twisted.proxy.refused_clients import RefusedClients
 from fsm_twisted.proxy.runtime import RunTime
 from fsm_twisted.snapshot.model import Route, Snapshot
 
@@ -111,6 +112,7 @@ class DataPlane:
         self.places = Places(options.max_connections, options.max_connections_per_client)
         self.replies: Counter[str] = Counter()
         self.handshakes: Counter[str] = Counter()
+        self.refused_clients = RefusedClients()
         self.accepted = 0
         self.access: Recorder | None = None
         self.tracer: Tracer | None = None
@@ -123,6 +125,7 @@ class DataPlane:
         sweep.every_second(self._tell_date)
         sweep.every_second(self.runtime.readmit)
         sweep.every_second(self.places.report)
+        sweep.every_second(self.refused_clients.report)
 
     def _tell_date(self, _: float) -> None:
         date = format_date_time(self._wall_seconds())

@@ -113,7 +113,11 @@ class Answering(Protocol):
 def note_of_peer(peer: Peer, stream: Stream) -> bytes:
     """Return what records say of every request of a connection."""
     version, server_name = stream.description() if isinstance(stream, TlsStream) else (b"", b"")
-    return pack_peer(peer.address, version, server_name)
+    identity = peer.identity
+    if identity is None:
+        return pack_peer(peer.address, version, server_name)
+    shown = (identity.subject, identity.fingerprint)
+    return pack_peer(peer.address, version, server_name, *shown)
 
 
 Take = Callable[[bytes], bool]

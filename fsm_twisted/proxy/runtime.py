@@ -7,14 +7,15 @@ They are keyed by identity and survive every swap; a request keeps what it was b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from fsm_twisted.balancing.affinity import CookieAffinity, StickyCookie
 from fsm_twisted.balancing.keys import make_key
 from fsm_twisted.balancing.selection import Balancer, make_balancer
-from fsm_twisted.message.authority import parse_authority
 from fsm_twisted.observe.access import pack_route
 from fsm_twisted.observe.cells import UpstreamCells
+from fsm_twisted.proxy.active import Active
 from fsm_twisted.proxy.endpoints import Endpoints, EndpointState, GroupKey
 from fsm_twisted.proxy.groups import Groups
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
@@ -25,7 +26,15 @@ from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.changes import Changes, changes
 from fsm_twisted.snapshot.identity import UpstreamId
 from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream, VirtualHost
-from fsm_twisted.snapshot.policy import Affinity, HashSource, PlainAccess, Protocol, Timeouts
+from fsm_twisted.snapshot.policy import (
+    Affinity,
+    ClientVerification,
+    HashSource,
+    PlainAccess,
+    Protocol,
+    Timeouts,
+)
+from fsm_twisted.snapshot.reasons import REPLIES
 
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
@@ -40,7 +49,6 @@ _OPEN = {
     PlainHttp.SERVE: {PlainAccess.SERVED, PlainAccess.DEFAULT},
 }
 _NEVER = float("inf")
-REMEMBERED_HOSTS = 4096
 
 
 class UpstreamState:
@@ -138,16 +146,19 @@ class BoundRoute:
     """
     A route tied to run-time state; what a match gives.
 
-    ``usual`` is the upstream when the route asks for nothing but to be forwarded, else None.
-    ``note`` is what the access log says of it. ``is_open`` says that plain HTTP is served on TLS
-    hosts too.
+    ``upstream`` is None when it cannot be served; ``refusal`` then says why. ``usual`` is the
+    upstream when the route asks for nothing but to be forwarded, else None. ``clients`` is how
+    those of its host are verified. ``note`` is what the access log says of it. ``is_open`` says
+    that plain HTTP is served on TLS hosts too.
     """
 
     __slots__ = (
         "body_limit_bytes",
+        "clients",
         "is_logged",
         "is_open",
         "note",
+        "refusal",
         "rewrite",
         "route",
         "upstream",
@@ -160,8 +171,14 @@ class BoundRoute:
         upstream: UpstreamState | None,
         body_limit_bytes: int | None,
         plain_http: PlainHttp,
+        clients: ClientVerification | None = None,
     ) -> None:
         self.route = route
+        self.refusal = route.refusal
+        self.clients = clients
+        asked = route.clients
+        if asked is not None and (clients is None or not clients.covers(asked)):
+            upstream, self.refusal = None, REPLIES["unprotected"]
         self.upstream = upstream
         self.rewrite: Callable[[bytes], bytes | None] | None = (
             compile_rewrite(route.rewrite) if route.rewrite is not None else None
@@ -172,6 +189,7 @@ class BoundRoute:
         self.is_open = route.plain in _OPEN[plain_http]
         self.note = _note_of(route)
         is_usual = upstream is not None and upstream.is_usual and route.rewrite is None
+        is_usual = is_usual and clients is None
         self.usual = upstream if is_usual else None
 
 
@@ -180,84 +198,6 @@ def _note_of(route: Route) -> bytes:
     if route.upstream is not None:
         service, port = route.upstream.service_port.service, route.upstream.service_port.port
     return pack_route(route.ingress.namespace, route.ingress.name, route.path, service, port)
-
-
-class Active:
-    """
-    The snapshot being served, with the tables built from it.
-
-    ``hosts`` remembers how Host fields were read, see `host_of`; whoever fills it keeps it below
-    `REMEMBERED_HOSTS`. ``passthrough`` says where TLS goes unopened, None for nowhere.
-    """
-
-    __slots__ = ("hosts", "passthrough", "plain_hosts", "router", "snapshot", "tls_hosts")
-
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        router: Router[BoundRoute],
-        tls_hosts: ServerNames[bool],
-        plain_hosts: PlainHosts,
-    ) -> None:
-        self.snapshot = snapshot
-        self.router = router
-        self.tls_hosts = tls_hosts
-        self.plain_hosts = plain_hosts
-        self.passthrough: ServerNames[Route] | None = None
-        self.hosts: dict[bytes, tuple[bytes, bool]] = {}
-
-    def renewed(
-        self, snapshot: Snapshot, router: Router[BoundRoute], plain_hosts: PlainHosts
-    ) -> Active:
-        """Return what serves *snapshot* by *router*, with the TLS hosts of *snapshot*."""
-        before, now = self.snapshot.tls_hosts, snapshot.tls_hosts
-        names = self.tls_hosts
-        if before != now:
-            names = names.renewed(dict.fromkeys(now - before, True), before - now)
-        active = Active(snapshot, router, names, plain_hosts)
-        if names is self.tls_hosts and plain_hosts is self.plain_hosts:
-            active.hosts = self.hosts  # how a Host field reads depends on nothing else
-        if snapshot.passthrough:
-            passed = changes(self.snapshot.passthrough, snapshot.passthrough)
-            ways = ServerNames({}) if self.passthrough is None else self.passthrough
-            active.passthrough = ways.renewed(passed.changed, passed.gone) if passed else ways
-        return active
-
-    def host_of(self, wire: bytes) -> tuple[bytes, bool]:
-        """
-        Read a Host field: the host as it is matched, and whether `is_looked_at` says yes.
-
-        Raises:
-            AuthorityError: It is not valid.
-        """
-        host = parse_authority(wire).host
-        if len(self.hosts) >= REMEMBERED_HOSTS:
-            self.hosts.clear()
-        self.hosts[wire] = found = (host, self.is_looked_at(host))
-        return found
-
-    def way_of(self, server_name: bytes) -> Route | None:
-        """
-        Return where the TLS of a connection goes unopened, None where it is opened.
-
-        A host with rules or a certificate of its own is opened, whatever a wildcard says.
-        """
-        ways = self.passthrough
-        if ways is None:
-            return None
-        host = server_name.lower().removesuffix(b".")
-        route = ways.find(host)
-        if route is None or ways.has_own(host):
-            return route
-        is_opened = host in self.router.exact or self.tls_hosts.has_own(host)
-        return None if is_opened else route
-
-    def is_looked_at(self, host: bytes) -> bool:
-        """Tell whether plain HTTP on *host* may be unwelcome, or HTTPS there be due a field."""
-        plain_hosts = self.plain_hosts
-        if plain_hosts.redirect(host):
-            return True
-        return plain_hosts.looks_at_tls_hosts and self.tls_hosts.covers(host)
 
 
 class RunTime:
@@ -323,10 +263,13 @@ class RunTime:
         active = self.active
         stale = self._renew_upstreams(changes(active.snapshot.upstreams, snapshot.upstreams))
         hosts = changes(active.snapshot.hosts, snapshot.hosts)
+        verified = changes(active.snapshot.clients, snapshot.clients)
+        stale.update(verified.changed, verified.gone)
         also = {each: snapshot.hosts[each] for each in stale if each in snapshot.hosts}
         hosts = Changes({**hosts.changed, **also}, hosts.gone)
         self._note_users(active.snapshot, hosts)
-        router = renew_router(active.router, hosts, snapshot.default, self.bind)
+        bind = partial(self._bind, snapshot)
+        router = renew_router(active.router, hosts, snapshot.default, bind)
         self.active = active.renewed(
             snapshot, router, active.plain_hosts.after(hosts, snapshot.default)
         )
@@ -334,8 +277,17 @@ class RunTime:
 
     def bind(self, route: Route) -> BoundRoute:
         """Tie a route of the active snapshot to its upstream."""
+        return self._bind(self.active.snapshot, route)
+
+    def _bind(self, snapshot: Snapshot, route: Route) -> BoundRoute:
         state = self._upstreams.get(route.upstream) if route.upstream is not None else None
-        return BoundRoute(route, state, self._body_limit_bytes, self._plain_http)
+        return BoundRoute(
+            route,
+            state,
+            self._body_limit_bytes,
+            self._plain_http,
+            snapshot.clients.get(route.host),
+        )
 
     def _note_users(self, before: Snapshot, hosts: Changes[str, VirtualHost]) -> None:
         """Keep in mind which hosts have routes to which upstream."""

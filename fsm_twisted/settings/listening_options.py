@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fsm_twisted.net.addresses import parse_address
+from fsm_twisted.net.tls_parameters import CIPHERS, TlsVersion, read_ciphers, read_suites
 from fsm_twisted.proxy.options import PlainHttp
 from fsm_twisted.settings.option import Option
 from fsm_twisted.settings.readers import (
@@ -79,6 +80,38 @@ LISTENING: tuple[Option, ...] = (
         "Chain for unknown server names; without it a self-signed one is made.",
     ),
     Option("default-tls-key", "TLS", None, read_path, "a PEM file", "Key of --default-tls-cert."),
+    Option(
+        "tls-min-version",
+        "TLS",
+        "1.2",
+        TlsVersion,
+        "1.2, 1.3",
+        "Oldest version of TLS that clients may speak.",
+    ),
+    Option(
+        "tls-ciphers",
+        "TLS",
+        CIPHERS,
+        read_ciphers,
+        "a list of OpenSSL, such as ECDHE+AESGCM:!aNULL",
+        "For TLS 1.2; our order counts.",
+    ),
+    Option(
+        "tls-suites",
+        "TLS",
+        None,
+        read_suites,
+        "names with ':' between them, such as TLS_AES_256_GCM_SHA384",
+        "Cipher suites of TLS 1.3; our order counts. Without it: all of them.",
+    ),
+    Option(
+        "mtls",
+        "TLS",
+        "off",
+        read_switch,
+        "on, off",
+        "Ask clients of all TLS hosts for certificates; 503 without an authority.",
+    ),
     Option(
         "plain-http-on-tls-hosts",
         "TLS",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from fsm_twisted.net.addresses import ListenAddress
+from fsm_twisted.net.tls_parameters import TlsVersion
 from fsm_twisted.proxy.options import Network, PlainHttp
 from fsm_twisted.settings.readers import LogFormat, LogLevelName
 
@@ -36,6 +37,10 @@ class Settings:
     h2c: bool
     default_tls_cert: str | None
     default_tls_key: str | None
+    tls_min_version: TlsVersion
+    tls_ciphers: str
+    tls_suites: str | None
+    mtls: bool
     plain_http_on_tls_hosts: PlainHttp
     https_redirect_port: int
     hsts: str | None

@@ -15,6 +15,7 @@ import attrs
 from fsm_twisted.snapshot.identity import Endpoint, IngressId, UpstreamId
 from fsm_twisted.snapshot.policy import (
     Balancing,
+    ClientVerification,
     PlainAccess,
     Protocol,
     Timeouts,
@@ -60,6 +61,8 @@ class Route:
     code are the answer). ``body_limit_bytes`` is None for the option's limit, 0 for none.
     ``is_logged`` says whether its requests are for the access log, ``plain`` what becomes of those
     that do not come by TLS.
+    ``is_logged`` says whether its requests are for the access log. ``clients`` is the verification
+    that its Ingress asks for: it is served only where `Snapshot.clients` has that for its host.
     """
 
     ingress: IngressId
@@ -72,6 +75,7 @@ class Route:
     body_limit_bytes: int | None = None
     is_logged: bool = True
     plain: PlainAccess = PlainAccess.DEFAULT
+    clients: ClientVerification | None = None
 
 
 @attrs.frozen
@@ -116,6 +120,8 @@ class Snapshot:
     that no route and no host's own default answers. ``passthrough`` is keyed by server name
     pattern: where the TLS of a host goes, unopened; such a host has one more route, which refuses
     requests that come in another way.
+    that no route and no host's own default answers. ``clients`` says of host patterns (exact or
+    ``*.``) that their clients are verified, and how.
     """
 
     generation: int = 0
@@ -125,6 +131,7 @@ class Snapshot:
     tls_hosts: frozenset[str] = frozenset()
     default: Route | None = None
     passthrough: Mapping[str, Route] = attrs.field(factory=dict)
+    clients: Mapping[str, ClientVerification] = attrs.field(factory=dict)
 
 
 EMPTY = Snapshot()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import Enum
+from typing import Self
 
 import attrs
 
@@ -98,3 +100,52 @@ class UpstreamTls:
     authorities_pem: bytes = attrs.field(default=b"", repr=False, hash=False)
     chain_pem: bytes = attrs.field(default=b"", repr=False, hash=False)
     key_pem: bytes = attrs.field(default=b"", repr=False, hash=False)
+
+
+class VerifyClient(Enum):
+    """
+    Whether clients of a host must show a certificate (annotation ``tls-verify-client``).
+
+    IMPOSSIBLE: it is asked for, but cannot be done, so nobody is served.
+    """
+
+    OPTIONAL = "optional"
+    ON = "on"
+    IMPOSSIBLE = "impossible"
+
+
+@attrs.frozen(cache_hash=True)
+class ClientVerification:
+    """
+    How the clients of a host prove who they are (annotations ``tls-*``).
+
+    ``fingerprint`` identifies all the rest (SHA-256, hexadecimal). ``depth`` is how many
+    intermediate authorities may stand between a client's certificate and a trusted one;
+    ``authorities_pem`` are those that are trusted.
+    """
+
+    fingerprint: str
+    mode: VerifyClient = attrs.field(hash=False)
+    depth: int = attrs.field(default=1, hash=False)
+    authorities_pem: bytes = attrs.field(default=b"", repr=False, hash=False)
+
+    @classmethod
+    def of(cls, mode: VerifyClient, depth: int, authorities_pem: bytes) -> Self:
+        """Make one with its fingerprint."""
+        parts = (mode.value.encode("ascii"), b"%d" % depth, authorities_pem)
+        fingerprint = hashlib.sha256(b"\0".join(parts)).hexdigest()
+        return cls(fingerprint, mode, depth, authorities_pem)
+
+    def covers(self, other: ClientVerification) -> bool:
+        """Tell whether a client that this lets in has shown what *other* asks for."""
+        if self.mode is VerifyClient.IMPOSSIBLE or self.fingerprint == other.fingerprint:
+            return True
+        return (
+            self.mode is VerifyClient.ON
+            and other.mode is VerifyClient.OPTIONAL
+            and (self.depth, self.authorities_pem) == (other.depth, other.authorities_pem)
+        )
+
+
+IMPOSSIBLE = ClientVerification.of(VerifyClient.IMPOSSIBLE, 0, b"")
+"""What a host gets that asks for verification in a way that cannot be honoured."""

@@ -89,6 +89,12 @@ REPLIES = _replies(
         "Forbidden",
         "plain HTTP on a TLS host, with --plain-http-on-tls-hosts=forbid",
     ),
+    (
+        "client_unverified",
+        421,
+        "Misdirected Request",
+        "the host asks for client certificates, and the connection was not made for it",
+    ),
     ("https_redirect", 308, "Permanent Redirect", "plain HTTP on a TLS host"),
     (
         "passthrough_only",
@@ -316,6 +322,36 @@ FINDINGS = _findings(
         _E,
         "an older Ingress has another certificate for the same host",
         "use one Secret for the host",
+    ),
+    (
+        "client_verification_invalid",
+        _E,
+        "clients cannot be verified as it is asked for; the paths concerned are not served",
+        "mend the annotation named; rules that ask for client certificates need a host",
+    ),
+    (
+        "client_ca_missing",
+        _E,
+        "client certificates are asked for, but nothing says whose; the hosts are not served",
+        "name a Secret with ca.crt in tls-trusted-ca-secret, or add ca.crt to that of spec.tls",
+    ),
+    (
+        "client_verification_lost",
+        _E,
+        "another Ingress decides how clients of the host are verified; the paths are not served",
+        "give all Ingresses of the host the same annotations",
+    ),
+    (
+        "client_verification_imposed",
+        _W,
+        "clients are asked for more than the Ingress says",
+        "remove tls-verify-client, or set it to 'on'",
+    ),
+    (
+        "client_verification_off",
+        _W,
+        "an annotation of client certificates, which nothing asks for",
+        "set tls-verify-client: 'on', or remove the annotation",
     ),
     (
         "upstream_tls_invalid",

@@ -27,17 +27,19 @@ from fsm_twisted.snapshot.policy import (
     Affinity,
     Algorithm,
     Balancing,
+    ClientVerification,
     HashBy,
     HashSource,
     PlainAccess,
     Protocol,
     Timeouts,
     UpstreamTls,
+    VerifyClient,
 )
 from fsm_twisted.snapshot.reasons import REPLIES
 from fsm_twisted.snapshot.rewrite import Rewrite
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 _NO_BALANCING: Final = Balancing()
 _NO_TIMEOUTS: Final = Timeouts()
@@ -100,6 +102,14 @@ def _encode(since: int | None, old: Snapshot, new: Snapshot) -> bytes:
     known = {entry.fingerprint for entry in old.certificates.values()} if names else set()
     upstreams, upstreams_gone = _changes(old.upstreams, new.upstreams)
     hosts, hosts_gone = _changes(old.hosts, new.hosts)
+    clients, clients_gone = _changes(old.clients, new.clients)
+    passing, passing_gone = _changes(old.passthrough, new.passthrough)
+    routes = [
+        *(route for host in hosts.values() for route in (*host.routes, host.default)),
+        *passing.values(),
+        new.default,
+    ]
+    asked = (*clients.values(), *(each.clients for each in routes if each))
     parts = [
         VERSION,
         since,
@@ -119,9 +129,13 @@ def _encode(since: int | None, old: Snapshot, new: Snapshot) -> bytes:
         *_set_changes(old.tls_hosts, new.tls_hosts),
         # [] says that it stays.
         [] if new.default == old.default else [_route_row_or_none(new.default)],
-        *_route_changes(old.passthrough, new.passthrough),
+        [[pattern, _route_row(route)] for pattern, route in passing.items()],
+        passing_gone,
         # Many upstreams share one: each travels once.
         {each.tls.fingerprint: _tls_row(each.tls) for each in upstreams.values() if each.tls},
+        {each.fingerprint: _clients_row(each) for each in asked if each},
+        {pattern: each.fingerprint for pattern, each in clients.items()},
+        clients_gone,
     ]
     # Not ASCII only: a lone surrogate in a name survives, and so do two in a row.
     text = json.dumps(parts, ensure_ascii=False, check_circular=False, separators=(",", ":"))
@@ -138,11 +152,6 @@ def _changes(old: Mapping[K, V], new: Mapping[K, V]) -> tuple[dict[K, V], tuple[
 def _set_changes(old: frozenset[str], new: frozenset[str]) -> tuple[list[str], list[str]]:
     """Return what has come and what has gone."""
     return ([], []) if old is new else (sorted(new - old), sorted(old - new))
-
-
-def _route_changes(old: Mapping[str, Route], new: Mapping[str, Route]) -> tuple[Row, Row]:
-    changed, gone = _changes(old, new)
-    return [[pattern, _route_row(route)] for pattern, route in changed.items()], list(gone)
 
 
 def _host_row(host: VirtualHost) -> Row:
@@ -168,6 +177,7 @@ def _route_row(route: Route) -> Row:
         route.body_limit_bytes,
         route.is_logged,
         route.plain.value,
+        None if route.clients is None else route.clients.fingerprint,
     ]
 
 
@@ -196,6 +206,10 @@ def _tls_row(tls: UpstreamTls) -> Row:
     return [tls.is_verified, *(pem.decode("latin-1") for pem in pems)]
 
 
+def _clients_row(clients: ClientVerification) -> Row:
+    return [clients.mode.value, clients.depth, clients.authorities_pem.decode("latin-1")]
+
+
 def _balancing_row(balancing: Balancing) -> Row:
     hash_by = balancing.hash_by
     return [
@@ -218,11 +232,14 @@ class _Decoder:
         self._upstream_ids: dict[tuple[str | int, ...], UpstreamId] = {}
         self._tls_rows: dict[str, Row] = {}
         self._tls: dict[tuple[str, str], UpstreamTls] = {}
+        self._clients: dict[str, ClientVerification] = {}
 
     def snapshot(self, generation: int, *parts: Any) -> Snapshot:
         hosts, hosts_gone, upstreams, upstreams_gone, entries, names, names_gone, *rest = parts
-        tls_more, tls_fewer, default, passed, passed_gone, self._tls_rows = rest
+        tls_more, tls_fewer, default, passed, passed_gone, self._tls_rows, *rest = rest
+        asked, clients, clients_gone = rest
         base = self._base
+        self._clients = {print_: _clients(print_, *row) for print_, row in asked.items()}
         return Snapshot(
             generation=_integer(generation),
             hosts=_merged(
@@ -240,6 +257,11 @@ class _Decoder:
             default=self._route_or_none(default[0]) if default else base.default,
             passthrough=_merged(
                 base.passthrough, {name: self._route(*row) for name, row in passed}, passed_gone
+            ),
+            clients=_merged(
+                base.clients,
+                {pattern: self._clients[print_] for pattern, print_ in clients.items()},
+                clients_gone,
             ),
         )
 
@@ -265,7 +287,7 @@ class _Decoder:
         return None if row is None else self._route(*row)
 
     def _route(self, namespace: str, name: str, host: str, path: str, *rest: Any) -> Route:
-        match, upstream, refusal, rewrite, body_limit_bytes, is_logged, plain = rest
+        match, upstream, refusal, rewrite, body_limit_bytes, is_logged, plain, clients = rest
         return Route(
             self._ingress(namespace, name),
             host,
@@ -277,6 +299,7 @@ class _Decoder:
             body_limit_bytes,
             is_logged,
             _PLAIN_ACCESS[plain],
+            None if clients is None else self._clients[clients],
         )
 
     def _ingress(self, namespace: str, name: str) -> IngressId:
@@ -329,6 +352,11 @@ class _Decoder:
 _MATCHES = {each.value: each for each in Match}
 _PROTOCOLS = {each.value: each for each in Protocol}
 _PLAIN_ACCESS = {each.value: each for each in PlainAccess}
+
+
+def _clients(fingerprint: str, mode: str, depth: int, authorities: str) -> ClientVerification:
+    pem = authorities.encode("latin-1")
+    return ClientVerification(fingerprint, VerifyClient(mode), depth, pem)
 
 
 def _balancing(algorithm: str, source: str, name: str, affinity: str) -> Balancing:

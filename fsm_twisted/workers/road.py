@@ -69,7 +69,7 @@ def make_tls(
     secure = {front.address for front in fronts if front.is_secure}
     if default is None or not secure:
         return None
-    certificates = Certificates(default, HTTP2 if options.http2 else HTTP1)
+    certificates = Certificates(default, HTTP2 if options.http2 else HTTP1, options.tls)
     return TlsFronts(certificates, {each: certificates.front_context() for each in secure})
 
 
@@ -125,6 +125,7 @@ class DataRoad:
         """Serve *snapshot* from now on."""
         if self._tls is not None:
             self._tls.certificates.install(snapshot.certificates)
+            self._tls.certificates.verify(snapshot.clients)
         self.plane.activate(snapshot)
         if not self._is_listening and not self.plane.is_draining:
             self._is_listening = True

@@ -9,7 +9,14 @@ import attrs
 
 from fsm_twisted.compiler import Compiled, Finding
 from fsm_twisted.snapshot.model import Route, Snapshot, Upstream
-from fsm_twisted.snapshot.policy import Balancing, PlainAccess, Protocol, Timeouts, UpstreamTls
+from fsm_twisted.snapshot.policy import (
+    Balancing,
+    ClientVerification,
+    PlainAccess,
+    Protocol,
+    Timeouts,
+    UpstreamTls,
+)
 
 Plain = str | int | float | None | list["Plain"] | dict[str, "Plain"]
 
@@ -23,6 +30,7 @@ def rendered(compiled: Compiled) -> dict[str, Plain]:
         "upstreams": {str(key): _upstream(each) for key, each in snapshot.upstreams.items()},
         "tls_hosts": list[Plain](sorted(snapshot.tls_hosts)),
         "passthrough": {host: _route(each) for host, each in snapshot.passthrough.items()},
+        "clients": {host: _clients(each) for host, each in snapshot.clients.items()},
         "certificates": dict.fromkeys(snapshot.certificates, "present"),
         "findings": [_finding(each) for each in compiled.findings],
     }
@@ -47,10 +55,9 @@ def _route(route: Route) -> Plain:
         target = str(route.upstream)
     elif route.refusal is not None:
         target += f"{route.refusal.status} {route.refusal.code}"
-    has_policy = (route.rewrite, route.body_limit_bytes) != (None, None)
-    if not has_policy and route.is_logged and route.plain is PlainAccess.DEFAULT:
-        return target
     extra: dict[str, Plain] = {"to": target}
+    if route.clients is not None:
+        extra["only_for"] = _clients(route.clients)
     if route.rewrite is not None:
         extra["rewrite"] = f"{route.rewrite.pattern} => {route.rewrite.template}"
     if route.body_limit_bytes is not None:
@@ -59,7 +66,12 @@ def _route(route: Route) -> Plain:
         extra["access_log"] = "off"
     if route.plain is not PlainAccess.DEFAULT:
         extra["plain_http"] = route.plain.value
-    return extra
+    return extra if len(extra) > 1 else target
+
+
+def _clients(clients: ClientVerification) -> Plain:
+    size = len(clients.authorities_pem.split(b"BEGIN")) - 1
+    return f"{clients.mode.value}, depth {clients.depth}, {size} authorities"
 
 
 def _upstream(upstream: Upstream) -> Plain:

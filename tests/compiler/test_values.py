@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsm_twisted.compiler.annotations import ANNOTATIONS, LATER, Annotation, Asked
+from fsm_twisted.compiler.annotations import ANNOTATIONS, Annotation
 from fsm_twisted.compiler.values import (
     ValueFault,
     parse_affinity,
@@ -96,27 +96,8 @@ def test_no_value_makes_a_parser_raise_anything_but_a_value_fault(text: str) -> 
     for annotation in ANNOTATIONS:
         with contextlib.suppress(ValueFault):
             annotation.parse(text)
-    assert all(each.asked(text) in Asked for each in LATER)
 
 
 @pytest.mark.parametrize("annotation", ANNOTATIONS, ids=lambda each: str(each.name))
 def test_the_example_of_the_documentation_is_a_good_value(annotation: Annotation[object]) -> None:
     assert annotation.parse(annotation.example) != annotation.default
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "asked"),
-    [
-        ("tls-verify-client", "on", Asked.PROTECTION),
-        ("tls-verify-client", "optional", Asked.PROTECTION),
-        ("tls-verify-client", "garbage", Asked.PROTECTION),
-        ("tls-verify-client", "Off", Asked.NOTHING),
-        ("tls-trusted-ca-secret", "ns/ca", Asked.PROTECTION),
-    ],
-)
-def test_what_cannot_be_honoured_yet_says_whether_it_protects(
-    name: str, value: str, asked: Asked
-) -> None:
-    (annotation,) = (each for each in LATER if each.name == name)
-
-    assert annotation.asked(value) is asked

@@ -52,7 +52,7 @@ USUAL = Noted(
     head=b"GET /a?b=c HTTP/1.1\r\nhost: a.test\r\nUSER-AGENT:  curl/8 \r\nReferer: http://r/\r\n"
     b"X-Real-IP: 10.0.0.9\r\nX-Request-ID: 77\r\n\r\n",
     target=b"",
-    peer=pack_peer(b"10.0.0.1", b"TLSv1.3", b"a.test"),
+    peer=pack_peer(b"10.0.0.1", b"TLSv1.3", b"a.test", b"CN=alice", b"0ff1ce"),
     route=pack_route("default", "web", "/a", "shop", 80),
     endpoints=b"10.1.0.1:80, 10.1.0.2:80",
     reason=b"",
@@ -84,7 +84,7 @@ NOTED = st.builds(
     SIZES,
     heads() | st.binary(max_size=40),
     st.just(b"") | WORDS,
-    st.builds(pack_peer, st.sampled_from([b"10.0.0.1", b"::1", b""]), WORDS, WORDS),
+    st.builds(pack_peer, st.sampled_from([b"10.0.0.1", b"::1", b""]), *[WORDS] * 4),
     st.just(b"") | st.builds(pack_route, NAMES, NAMES, NAMES, NAMES, st.integers(0, 65535)),
     VALUES,
     st.sampled_from([b"", b"no_route"]),
@@ -126,6 +126,8 @@ def test_everything_that_was_noted_arrives() -> None:
         reason="",
         tls="TLSv1.3",
         server_name="a.test",
+        client_subject="CN=alice",
+        client_fingerprint="0ff1ce",
     )
     assert found.overhead_seconds == pytest.approx(0.05)
 
@@ -196,7 +198,7 @@ def test_a_json_line_is_one_line_and_reads_back_what_was_sent(noted: Noted) -> N
     assert line.isascii()
     read = json.loads(line)
     assert list(read) == list(JSON_FIELDS)
-    for name in ("method", "path", "host", "user_agent", "referer", "client", "server_name"):
+    for name in ("method", "path", "host", "user_agent", "referer", "client", "client_subject"):
         assert read[name] == getattr(found, name)
     assert read["upstream"] == found.endpoints
     assert read["bytes_out"] == found.bytes_out

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsm_twisted.proxy.active import Active
 from fsm_twisted.proxy.admission import Admitted, LocalReply, admit
+from fsm_twisted.proxy.client import make_peer
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
-from fsm_twisted.proxy.runtime import Active
 from fsm_twisted.snapshot.model import Route, Snapshot
 from fsm_twisted.snapshot.policy import PlainAccess
 from fsm_twisted.snapshot.reasons import REPLIES
@@ -36,7 +37,8 @@ def outcome(
     method: bytes = b"GET",
     is_secure: bool = False,
 ) -> Admitted | LocalReply:
-    return admit(request(target, host, method=method), world, options, is_secure=is_secure)
+    peer = make_peer("192.0.2.1", 443, is_secure=is_secure, trusted=())
+    return admit(request(target, host, method=method), world, options, peer, is_secure=is_secure)
 
 
 def code(found: Admitted | LocalReply) -> str:

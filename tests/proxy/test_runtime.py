@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsm_twisted.message.authority import AuthorityError
-from fsm_twisted.proxy.runtime import REMEMBERED_HOSTS
+from fsm_twisted.proxy.active import REMEMBERED_HOSTS
 from fsm_twisted.snapshot.model import EMPTY, Snapshot
 from fsm_twisted.snapshot.policy import Affinity, Algorithm, Balancing, HashBy, HashSource
 from fsm_twisted.snapshot.rewrite import Rewrite

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsm_twisted.net.addresses import ListenAddress
+from fsm_twisted.net.tls_parameters import TlsVersion
 from fsm_twisted.proxy.options import PlainHttp
 from fsm_twisted.settings import (
     OPTIONS,
@@ -43,6 +44,10 @@ READ: tuple[tuple[str, str, Any], ...] = (
     ("http", "tcp:80", (ListenAddress("tcp", port=80),)),
     ("https", "tcp6:443", (ListenAddress("tcp6", port=443),)),
     ("admin", "unix:/run/a.sock", ListenAddress("unix", host="/run/a.sock")),
+    ("tls-min-version", "1.3", TlsVersion.TLS_1_3),
+    ("tls-ciphers", "ECDHE+AESGCM:!aNULL", "ECDHE+AESGCM:!aNULL"),
+    ("tls-suites", "TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+    ("mtls", "on", True),
     ("plain-http-on-tls-hosts", "forbid", PlainHttp.FORBID),
     ("https-redirect-port", "8443", 8443),
     ("trace-collector", "http://c:4318", "http://c:4318/v1/traces"),
@@ -89,6 +94,18 @@ READ: tuple[tuple[str, str, Any], ...] = (
     ("log-format", "json", LogFormat.JSON),
 )
 REFUSED = (
+    ("tls-min-version", "1.1"),
+    ("tls-min-version", "TLSv1.2"),
+    ("tls-ciphers", ""),
+    ("tls-ciphers", "ECDHE+AESGCM ECDHE+CHACHA20"),
+    ("tls-ciphers", "ECDHE+AESGCM:AES1024"),
+    ("tls-ciphers", "ALL"),
+    ("tls-ciphers", "!aNULL"),
+    ("tls-ciphers", "TLS_AES_128_GCM_SHA256"),
+    ("tls-ciphers", "ALL:@SECLEVEL=0"),
+    ("tls-suites", "ECDHE-RSA-AES128-GCM-SHA256"),
+    ("tls-suites", ""),
+    ("mtls", "yes"),
     ("manifests", ""),
     ("kubeconfig", ""),
     ("watch-namespace", "team.a"),

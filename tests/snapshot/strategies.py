@@ -23,12 +23,14 @@ from fsm_twisted.snapshot.policy import (
     Affinity,
     Algorithm,
     Balancing,
+    ClientVerification,
     HashBy,
     HashSource,
     PlainAccess,
     Protocol,
     Timeouts,
     UpstreamTls,
+    VerifyClient,
 )
 from fsm_twisted.snapshot.reasons import REPLIES
 from fsm_twisted.snapshot.rewrite import Rewrite
@@ -43,6 +45,9 @@ _ingress_ids = st.builds(IngressId, _names, _names)
 _upstream_ids = st.builds(
     UpstreamId, _ingress_ids, st.builds(ServicePortId, _names, _names, _numbers)
 )
+_clients = st.builds(
+    ClientVerification.of, st.sampled_from(VerifyClient), st.integers(0, 99), st.binary(max_size=9)
+)
 _routes = st.builds(
     Route,
     _ingress_ids,
@@ -55,6 +60,7 @@ _routes = st.builds(
     st.none() | st.integers(0),
     st.booleans(),
     st.sampled_from(PlainAccess),
+    st.none() | _clients,
 )
 _hosts = st.builds(
     VirtualHost, _names, st.lists(_routes, max_size=3).map(tuple), st.none() | _routes
@@ -104,11 +110,12 @@ _arbitrary_snapshots = st.builds(
     tls_hosts=st.frozensets(_names, max_size=3),
     default=st.none() | _routes,
     passthrough=st.dictionaries(_names, _routes, max_size=3),
+    clients=st.dictionaries(_names, _clients, max_size=3),
 )
 _snapshots = st.builds(
     attrs.evolve, _compiled_snapshots | _arbitrary_snapshots, generation=st.integers(0, 2**40)
 )
-_choices = st.tuples(*[st.booleans()] * 6)
+_choices = st.tuples(*[st.booleans()] * 7)
 
 
 def snapshots() -> st.SearchStrategy[Snapshot]:

@@ -110,6 +110,8 @@ def test_a_usual_request_has_all_there_is_to_say(log: Logged, client: Client, la
         "bytes_out": len(client.received),
         "tls": "",
         "server_name": "",
+        "client_subject": "",
+        "client_fingerprint": "",
         "user_agent": "curl/8",
         "referer": "http://r/",
     }

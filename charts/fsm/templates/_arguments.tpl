@@ -51,6 +51,13 @@
   {{- if $ingress.tls.sslPassthrough.enabled -}}
     {{- $arguments = concat $arguments (list "--ssl-passthrough" "on") -}}
   {{- end -}}
+  {{- $arguments = concat $arguments (list "--tls-min-version" (toString $ingress.tls.minVersion)) -}}
+  {{- with $ingress.tls.ciphers -}}
+    {{- $arguments = concat $arguments (list "--tls-ciphers" .) -}}
+  {{- end -}}
+  {{- if $ingress.tls.mTLS -}}
+    {{- $arguments = concat $arguments (list "--mtls" "on") -}}
+  {{- end -}}
   {{- if $ingress.tls.defaultSecret -}}
     {{- $arguments = concat $arguments (list "--default-tls-cert" "/etc/fsm/default-tls/tls.crt" "--default-tls-key" "/etc/fsm/default-tls/tls.key") -}}
   {{- end -}}

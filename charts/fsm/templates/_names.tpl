@@ -62,8 +62,8 @@ true
 {{- if not (or $ingress.http.enabled $ingress.tls.enabled) -}}
 {{- fail "fsm.ingress.http.enabled and fsm.ingress.tls.enabled are both false: nothing would listen" -}}
 {{- end -}}
-{{- if $ingress.tls.mTLS -}}
-{{- fail "fsm.ingress.tls.mTLS is not honoured by this version: leave it false; serving without it would not be what was asked for" -}}
+{{- if and $ingress.tls.mTLS (not $ingress.tls.enabled) -}}
+{{- fail "fsm.ingress.tls.mTLS needs fsm.ingress.tls.enabled: client certificates are asked for by TLS" -}}
 {{- end -}}
 {{- if and $ingress.tls.sslPassthrough.enabled (not $ingress.tls.enabled) -}}
 {{- fail "fsm.ingress.tls.sslPassthrough.enabled needs the port for TLS: set fsm.ingress.tls.enabled=true" -}}

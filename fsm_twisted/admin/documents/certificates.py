@@ -9,7 +9,8 @@ from typing import Final
 from fsm_twisted.admin.documents.world import Json, World, codes_of, ref_json, time_text
 from fsm_twisted.compiler.certificates import LeafText, ParsedCertificate, describe_leaf
 from fsm_twisted.compiler.findings import Finding
-from fsm_twisted.compiler.tls import SecretFault, TLSEntry
+from fsm_twisted.compiler.named_secrets import SecretFault
+from fsm_twisted.compiler.tls import TLSEntry
 from fsm_twisted.objects.model import ObjectRef
 from fsm_twisted.snapshot.model import CertificateEntry
 

@@ -12,9 +12,11 @@ from fsm_twisted.http1.reader import body_reader
 from fsm_twisted.message.fields import Fields
 from fsm_twisted.message.framing import is_empty
 from fsm_twisted.message.heads import RequestHead
+from fsm_twisted.net.client_certificates import Shown
 from fsm_twisted.observe.live import NOTHING
 from fsm_twisted.proxy.admission import Admitted, LocalReply, admit
-from fsm_twisted.proxy.client import Claims, claims_of, make_peer
+from fsm_twisted.proxy.client import Claims, Peer, claims_of, make_peer
+from fsm_twisted.proxy.client_identity import ClientIdentity
 from fsm_twisted.proxy.endpoints import EndpointState, group_key
 from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.proxy.runtime import RunTime, UpstreamState
@@ -105,7 +107,17 @@ class Decider:
         port = 443 if question.is_secure else 80
         peer = make_peer(question.client, port, is_secure=question.is_secure, trusted=trusted)
         claims = claims_of(peer, head, _NO_ID, trusted)
-        return self._admit(head, claims, live)
+        peer = attrs.evolve(peer, identity=self._identity(question, head))
+        return self._admit(head, claims, live, peer)
+
+    def _identity(self, question: Question, head: RequestHead) -> ClientIdentity | None:
+        """Take it that the client has shown what the host of its handshake wants."""
+        clients = self._runtime.active.clients
+        if clients is None or not question.is_secure:
+            return None
+        name = question.server_name.encode("ascii") or head.authority.host
+        wanted = clients.lookup(name)
+        return None if wanted is None else ClientIdentity(Shown(wanted), name)
 
     def _pass_through(self, question: Question, route: Route, live: Live) -> Decision:
         host, state = question.server_name, self._runtime.bind(route).upstream
@@ -119,15 +131,15 @@ class Decider:
             host, "/", route, state.upstream, "", endpoint.endpoint, is_sure, is_passed=True
         )
 
-    def _admit(self, head: RequestHead, claims: Claims, live: Live) -> Decision:
+    def _admit(self, head: RequestHead, claims: Claims, live: Live, peer: Peer) -> Decision:
         active, options = self._runtime.active, self._options
-        found = admit(head, active, options, is_secure=claims.is_secure)
+        found = admit(head, active, options, peer, is_secure=claims.is_secure)
         if isinstance(found, Admitted):
             return self._forward(head, claims, found, live)
         host, path = _texts(head)
         route = None if found.bound is None else found.bound.route
         if found.reason.code in {"https_redirect", "https_required"}:
-            route = _route_of(admit(head, active, options, is_secure=True))
+            route = _route_of(admit(head, active, options, peer, is_secure=True))
         return Answered(host, path, found.reason, route, _location(found))
 
     def _forward(

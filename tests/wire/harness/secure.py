@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -116,10 +117,16 @@ class Manifests:
         draft.write_text(json.dumps(document))
         draft.rename(self.folder / f"{name}.json")
 
-    def secret(self, name: str, data: dict[str, bytes], namespace: str = "default") -> None:
+    def secret(
+        self,
+        name: str,
+        data: dict[str, bytes],
+        namespace: str = "default",
+        kind: str = "Opaque",
+    ) -> None:
         """Write a Secret."""
         encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
-        document = _object("v1", "Secret", name, type="Opaque", data=encoded)
+        document = _object("v1", "Secret", name, type=kind, data=encoded)
         document["metadata"]["namespace"] = namespace
         self._write(f"secret-{namespace}-{name}", document)
 
@@ -146,17 +153,30 @@ class Manifests:
         self._write(f"service-{name}", service, *slices)
 
     def ingress(
-        self, name: str, service: str, hosts: tuple[str, ...], annotations: dict[str, str]
+        self,
+        name: str,
+        service: str,
+        hosts: tuple[str, ...],
+        annotations: dict[str, str],
+        tls: Mapping[str, tuple[str, ...]] | None = None,
+        prefix: str = "/",
     ) -> None:
-        """Write an Ingress that leads all *hosts* to a Service."""
+        """Write an Ingress that leads all *hosts* to a Service; *tls* are hosts by Secret."""
         backend = {"service": {"name": service, "port": {"number": 443}}}
-        path = {"path": "/", "pathType": "Prefix", "backend": backend}
+        path = {"path": prefix, "pathType": "Prefix", "backend": backend}
         rules = [{"host": host, "http": {"paths": [path]}} for host in hosts]
         document = _object(
             "networking.k8s.io/v1",
             "Ingress",
             name,
-            spec={"ingressClassName": "pipy", "rules": rules},
+            spec={
+                "ingressClassName": "pipy",
+                "rules": rules,
+                "tls": [
+                    {"hosts": list(each), **({"secretName": secret} if secret else {})}
+                    for secret, each in (tls or {}).items()
+                ],
+            },
         )
         document["metadata"]["annotations"] = {PREFIX + k: v for k, v in annotations.items()}
         self._write(f"ingress-{name}", document)

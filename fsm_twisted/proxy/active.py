@@ -1,0 +1,129 @@
+"""The snapshot being served, with the tables that requests and handshakes look things up in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from fsm_twisted.message.authority import parse_authority
+from fsm_twisted.routing.server_name import ServerNames
+from fsm_twisted.snapshot.changes import changes
+
+if TYPE_CHECKING:
+    from fsm_twisted.proxy.plain_hosts import PlainHosts
+    from fsm_twisted.proxy.runtime import BoundRoute
+    from fsm_twisted.routing.router import Router
+    from fsm_twisted.snapshot.model import Route, Snapshot
+    from fsm_twisted.snapshot.policy import ClientVerification
+
+REMEMBERED_HOSTS: Final = 4096
+CARELESS, LOOKED_AT, VERIFIED = range(3)
+"""
+The care that requests for a host need: none, that of `Active.is_looked_at`, or always the general
+road because clients are verified.
+"""
+
+
+class Active:
+    """
+    The snapshot being served, with the tables built from it.
+
+    ``hosts`` remembers how Host fields were read, see `host_of`; whoever fills it keeps it below
+    `REMEMBERED_HOSTS`. ``passthrough`` says where TLS goes unopened, ``clients`` whose clients are
+    verified, None for nowhere and nobody's.
+    """
+
+    __slots__ = (
+        "clients",
+        "hosts",
+        "passthrough",
+        "plain_hosts",
+        "router",
+        "snapshot",
+        "tls_hosts",
+    )
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        router: Router[BoundRoute],
+        tls_hosts: ServerNames[bool],
+        plain_hosts: PlainHosts,
+        clients: ServerNames[ClientVerification] | None = None,
+    ) -> None:
+        self.snapshot = snapshot
+        self.router = router
+        self.tls_hosts = tls_hosts
+        self.plain_hosts = plain_hosts
+        self.passthrough: ServerNames[Route] | None = None
+        self.clients = clients
+        self.hosts: dict[bytes, tuple[bytes, int]] = {}
+
+    def renewed(
+        self, snapshot: Snapshot, router: Router[BoundRoute], plain_hosts: PlainHosts
+    ) -> Active:
+        """Return what serves *snapshot* by *router*, with the TLS hosts of *snapshot*."""
+        before, now = self.snapshot.tls_hosts, snapshot.tls_hosts
+        names, clients = self.tls_hosts, self.clients
+        if before != now:
+            names = names.renewed(dict.fromkeys(now - before, True), before - now)
+        verified = changes(self.snapshot.clients, snapshot.clients)
+        if verified:
+            clients = ServerNames({}) if clients is None else clients
+            clients = clients.renewed(verified.changed, verified.gone)
+        active = Active(
+            snapshot, router, names, plain_hosts, clients if snapshot.clients else None
+        )
+        if names is self.tls_hosts and plain_hosts is self.plain_hosts and not verified:
+            active.hosts = self.hosts  # how a Host field reads depends on nothing else
+        if snapshot.passthrough:
+            passed = changes(self.snapshot.passthrough, snapshot.passthrough)
+            ways = ServerNames({}) if self.passthrough is None else self.passthrough
+            active.passthrough = ways.renewed(passed.changed, passed.gone) if passed else ways
+        return active
+
+    def wants_tls(self, host: bytes) -> bool:
+        """Tell whether plain HTTP is not what *host* is served by."""
+        return self.tls_hosts.covers(host) or (
+            self.clients is not None and self.clients.covers(host)
+        )
+
+    def _care_for(self, host: bytes) -> int:
+        if self.clients is not None and self.clients.covers(host):
+            return VERIFIED
+        return LOOKED_AT if self.is_looked_at(host) else CARELESS
+
+    def host_of(self, wire: bytes) -> tuple[bytes, int]:
+        """
+        Read a Host field: the host as it is matched, and the care that it needs.
+
+        Raises:
+            AuthorityError: It is not valid.
+        """
+        host = parse_authority(wire).host
+        if len(self.hosts) >= REMEMBERED_HOSTS:
+            self.hosts.clear()
+        self.hosts[wire] = found = (host, self._care_for(host))
+        return found
+
+    def way_of(self, server_name: bytes) -> Route | None:
+        """
+        Return where the TLS of a connection goes unopened, None where it is opened.
+
+        A host with rules or a certificate of its own is opened, whatever a wildcard says.
+        """
+        ways = self.passthrough
+        if ways is None:
+            return None
+        host = server_name.lower().removesuffix(b".")
+        route = ways.find(host)
+        if route is None or ways.has_own(host):
+            return route
+        is_opened = host in self.router.exact or self.tls_hosts.has_own(host)
+        return None if is_opened else route
+
+    def is_looked_at(self, host: bytes) -> bool:
+        """Tell whether plain HTTP on *host* may be unwelcome, or HTTPS there be due a field."""
+        plain_hosts = self.plain_hosts
+        if plain_hosts.redirect(host):
+            return True
+        return plain_hosts.looks_at_tls_hosts and self.tls_hosts.covers(host)
