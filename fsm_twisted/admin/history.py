@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from fsm_twisted.admin.documents.world import Json, ref_json, time_text
 from fsm_twisted.compiler.findings import Finding
-from fsm_twisted.control.controller import Outcome
+from fsm_twisted.control.controller import Outcome, without
 from fsm_twisted.objects.inventory import Inventory
 from fsm_twisted.objects.model import ObjectRef
 from fsm_twisted.snapshot.changes import Changes, changes
@@ -66,8 +66,8 @@ class History:
             "upstreams": _told(changes(old.upstreams, snapshot.upstreams), str),
             "certificates": _told(changes(old.certificates, snapshot.certificates), str),
             "findings": {
-                "new": _findings(set(findings) - set(self._findings)),
-                "mended": _findings(set(self._findings) - set(findings)),
+                "new": _findings(without(findings, self._findings)),
+                "mended": _findings(without(self._findings, findings)),
             },
         }
 

@@ -148,7 +148,7 @@ class Controller:
 
     def _tell(self, findings: tuple[Finding, ...]) -> None:
         """Log what is new and what is gone, once each."""
-        for finding in _without(findings, self.findings):
+        for finding in without(findings, self.findings):
             log = _log.error if finding.reason.severity is Severity.ERROR else _log.warn
             log(
                 "{object}: {message} [{code}]; {consequence}; {remedy}",
@@ -158,7 +158,7 @@ class Controller:
                 consequence=finding.consequence,
                 remedy=finding.remedy,
             )
-        for finding in _without(self.findings, findings):
+        for finding in without(self.findings, findings):
             _log.info(
                 "{object}: mended: {message} [{code}]",
                 object=str(finding.object),
@@ -168,7 +168,7 @@ class Controller:
         self.findings = findings
 
 
-def _without(findings: tuple[Finding, ...], others: tuple[Finding, ...]) -> list[Finding]:
+def without(findings: tuple[Finding, ...], others: tuple[Finding, ...]) -> list[Finding]:
     """Return those of *findings* that are not among *others*; most are the same objects."""
     known = set(map(id, others))
     unknown = [each for each in findings if id(each) not in known]
