@@ -54,8 +54,8 @@ def lint(paths: tuple[str, ...], *, cluster: bool, recursive: bool, **values: An
     """
     What is wrong with these manifests, and how is it mended?
 
-    The compiler of the program reads them, so what is said here is what would happen. Ends with
-    1 when there is something to mend.
+    The compiler of the program reads them, so what is said here is what would happen; - is
+    standard input. Ends with 1 when there is something to mend.
     """
     options = take_compiler_options(values)
     if bool(paths) == cluster:

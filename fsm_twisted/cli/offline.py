@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -50,13 +51,14 @@ def compile_contents(contents: Contents, options: CompilerOptions) -> World:
 
 def read_world(paths: Sequence[str], options: CompilerOptions, *, is_recursive: bool) -> World:
     """
-    Read and compile manifests.
+    Read and compile manifests; the path ``-`` is standard input.
 
     Raises:
         Trouble: A path cannot be read.
     """
     try:
-        contents = read_once(paths, is_recursive=is_recursive)
+        stdin = sys.stdin.buffer
+        contents = read_once(paths, is_recursive=is_recursive, stdin=stdin)
     except SourceError as error:
         raise Trouble(str(error)) from None
     return compile_contents(contents, options)

@@ -24,9 +24,9 @@ class Ended:
         return json.loads(self.out)
 
 
-def fsm_ingress(*words: str) -> Ended:
+def fsm_ingress(*words: str, stdin: str = "") -> Ended:
     """Run ``fsm-ingress`` with these words; a traceback is a fault of the test."""
-    result = CliRunner().invoke(program, list(words), prog_name="fsm-ingress")
+    result = CliRunner().invoke(program, list(words), stdin, prog_name="fsm-ingress")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ended(result.exit_code, result.stdout, result.stderr)

@@ -195,6 +195,14 @@ def test_lint_does_not_judge_endpoints_where_nobody_writes_them(tmp_path: Path) 
     assert "endpoints are not judged" in ended.out
 
 
+def test_a_dash_is_standard_input() -> None:
+    ended = fsm_ingress("lint", "-", stdin=Path(BROKEN).read_text())
+
+    assert ended.code == 1
+    assert "stdin:25: error: Ingress default/shop: " in ended.out
+    assert fsm_ingress("lint", "-", stdin="kind: [").code == 1
+
+
 def test_lint_of_a_path_that_is_not_there_ends_with_2(tmp_path: Path) -> None:
     ended = fsm_ingress("lint", str(tmp_path / "gone"))
 

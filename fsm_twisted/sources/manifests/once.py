@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
+from typing import IO
 
 from fsm_twisted.sources.contents import Contents
 from fsm_twisted.sources.manifests.documents import LIMIT_BYTES
@@ -12,7 +14,11 @@ from fsm_twisted.sources.manifests.library import Library, check_paths
 
 
 def read_once(
-    paths: Sequence[str], *, default_namespace: str = "default", is_recursive: bool = False
+    paths: Sequence[str],
+    *,
+    default_namespace: str = "default",
+    is_recursive: bool = False,
+    stdin: IO[bytes] | None = None,
 ) -> Contents:
     """
     Return what manifest files say now.
@@ -21,24 +27,34 @@ def read_once(
         paths: Files, or directories whose files count; of an object in two, the later one counts.
         default_namespace: Where objects without a namespace live.
         is_recursive: Whether files of directories deeper down count as well.
+        stdin: What the path ``-`` stands for; None where it is a name as any other.
 
     Raises:
         SourceError: A path is missing or cannot be read.
     """
-    given = [Given.of(path) for path in paths]
-    check_paths(given)
-    if is_recursive:
-        given = [Given.of(each) for path in paths for each in _folders(path)]
-    library = Library(
-        given,
-        default_namespace=default_namespace,
-        limit_bytes=LIMIT_BYTES,
-        settle_seconds=0.0,
-        at_most_seconds=0.0,
-    )
-    library.look()
-    library.read()
-    return library.contents()
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as kept:
+        given: list[Given] = []
+        for path in paths:
+            if path == "-" and stdin is not None:
+                kept.write(stdin.read(LIMIT_BYTES + 1))
+                kept.flush()
+                given.append(Given("stdin", kept.name))
+            elif is_recursive:
+                check_paths([Given.of(path)])
+                given += map(Given.of, _folders(path))
+            else:
+                given.append(Given.of(path))
+        check_paths(given)
+        library = Library(
+            given,
+            default_namespace=default_namespace,
+            limit_bytes=LIMIT_BYTES,
+            settle_seconds=0.0,
+            at_most_seconds=0.0,
+        )
+        library.look()
+        library.read()
+        return library.contents()
 
 
 def _folders(path: str) -> Iterator[str]:
