@@ -17,7 +17,12 @@ from tests.strategies.certificates import make_pair
 from tests.wire.harness.grpc_world import Calls, GrpcServer
 from tests.wire.harness.http2 import connect_h2c
 from tests.wire.harness.program import Program, running
-from tests.wire.harness.secure import Manifests
+from tests.wire.harness.secure import (
+    Listening,
+    Manifests,
+    SecureBackend,
+    server_context,
+)
 
 Code = grpc.StatusCode
 SECONDS = 10.0
@@ -37,7 +42,7 @@ class World:
         self.endpoints("quick.test", self.servers[0], timeout="500ms")
 
     def endpoints(
-        self, host: str, *servers: GrpcServer, protocol: str = "GRPC", timeout: str = "60s"
+        self, host: str, *servers: Listening, protocol: str = "GRPC", timeout: str = "60s"
     ) -> None:
         """Write a Service with these endpoints, and its Ingress."""
         name = host.replace(".", "-")
@@ -343,3 +348,48 @@ def test_grpcs_with_a_verified_server(world: World, program: Program, tmp_path: 
     calls.close()
     other.close()
     server.stop()
+
+
+def test_a_server_without_alpn_is_refused(world: World, program: Program, tmp_path: Path) -> None:
+    pair = make_pair("alpn.test", ("alpn.test",))
+    backend = SecureBackend(server_context(tmp_path, pair)).serve(lambda served: None)
+    world.endpoints("alpn.test", backend, protocol="GRPCS")
+    calls = Calls(program.http, "alpn.test")
+    end = time.monotonic() + SECONDS
+    while (error := failure(lambda: calls.unary(b"x", timeout=SECONDS))).code() is not (
+        Code.UNAVAILABLE
+    ):
+        assert time.monotonic() < end
+
+    assert error.details() == "Bad Gateway (upstream_tls_failed)"
+    assert "it does not agree to speak HTTP/2 (ALPN h2)" in program.log
+    calls.close()
+    backend.stop()
+    backend.close()
+
+
+# Endpoints that leave
+
+
+def test_what_runs_on_an_endpoint_that_leaves_goes_on(world: World, program: Program) -> None:
+    old, new = GrpcServer().start(), GrpcServer().start()
+    world.endpoints("leaves.test", old)
+    calls = Calls(program.http, "leaves.test")
+    eventually(lambda: calls.unary(b"x", timeout=SECONDS))
+    asked: queue.Queue[bytes | None] = queue.Queue()
+    answers = calls.both(iter(asked.get, None), timeout=SECONDS)
+    asked.put(b"1")
+    assert next(answers) == b"1"
+
+    world.endpoints("leaves.test", new)
+    end = time.monotonic() + SECONDS
+    while not new.calls:
+        assert calls.unary(b"y", timeout=SECONDS) == b"y"
+        assert time.monotonic() < end
+    asked.put(b"2")
+    assert next(answers) == b"2"
+    asked.put(None)
+    assert list(answers) == []
+    calls.close()
+    old.stop()
+    new.stop()

@@ -62,18 +62,16 @@ _METHODS: Final = {
 class GrpcServer:
     """One endpoint; it counts its calls and stops as a pod does."""
 
-    def __init__(self, credentials: grpc.ServerCredentials | None = None, **options: int) -> None:
+    def __init__(
+        self, credentials: grpc.ServerCredentials | None = None, *, port: int = 0
+    ) -> None:
         self.calls = 0
-        self.peers: set[str] = set()
-        own = tuple((f"grpc.{name}", value) for name, value in options.items())
         self.server = grpc.server(
-            ThreadPoolExecutor(WORKERS),
-            options=(*UNLIMITED, *own),
-            interceptors=(_Counting(self),),
+            ThreadPoolExecutor(WORKERS), options=UNLIMITED, interceptors=(_Counting(self),)
         )
         handler = grpc.method_handlers_generic_handler(SERVICE, _METHODS)
         self.server.add_generic_rpc_handlers((handler,))
-        where = "127.0.0.1:0"
+        where = f"127.0.0.1:{port}"
         if credentials is None:
             self.port: int = self.server.add_insecure_port(where)
         else:
