@@ -259,7 +259,10 @@ class Http2Stream(Http2Output):
 
     def output_waits(self) -> None:
         """Give the client time for the rest."""
-        self.expire_after(self.plane.options.body_seconds)
+        exchange, seconds = self.exchange, self.plane.options.body_seconds
+        if exchange is not None and exchange.is_grpc:
+            seconds = exchange.state.read_seconds
+        self.expire_after(seconds)
 
     def drained(self) -> None:
         """Give the tunnel, or the body, its time again."""

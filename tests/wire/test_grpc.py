@@ -393,3 +393,10 @@ def test_what_runs_on_an_endpoint_that_leaves_goes_on(world: World, program: Pro
     calls.close()
     old.stop()
     new.stop()
+
+
+def test_a_client_that_takes_no_messages_for_a_while_gets_them_all(calls: Calls) -> None:
+    answers = calls.server_stream(b"40 200000", timeout=SECONDS)
+    assert len(next(answers)) == 200_001
+    time.sleep(2.5)  # --body-timeout is 1 s
+    assert sum(len(each) for each in answers) == 9 * 200_001 + 30 * 200_002
