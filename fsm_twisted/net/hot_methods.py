@@ -10,14 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import FunctionType
-from typing import Any
+from typing import Any, Final
+
+
+_ORIGINAL: Final = "__wrapped__"
 
 
 def own_copies(cls: type, names: Iterable[str]) -> None:
     """Give *cls* copies of the methods *names* that it inherits; they do as before."""
     for name in names:
         if name not in vars(cls):
-            setattr(cls, name, _copy_of(getattr(cls, name)))
+            setattr(cls, name, _copy_of(_inherited(cls, name)))
+
+
+def _inherited(cls: type, name: str) -> Any:
+    """
+    Return what *cls* inherits as *name*, copies left out.
+
+    Of several bases, the copy of the first must not hide what the second one says itself.
+    """
+    for base in cls.__mro__:
+        method = vars(base).get(name)
+        if method is not None and not hasattr(method, _ORIGINAL):
+            return method
+    raise AttributeError(name)
 
 
 def _copy_of(method: Any) -> FunctionType:
@@ -31,4 +47,5 @@ def _copy_of(method: Any) -> FunctionType:
     copy.__kwdefaults__ = method.__kwdefaults__
     copy.__doc__, copy.__qualname__ = method.__doc__, method.__qualname__
     copy.__annotations__ = method.__annotations__
+    setattr(copy, _ORIGINAL, method)
     return copy
