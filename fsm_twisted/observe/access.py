@@ -105,7 +105,7 @@ def pack_batch(offset_seconds: float, notes: Sequence[Note]) -> bytes:
     columns: list[tuple[Any, ...]] = list(zip(*notes, strict=True))
     numbers = [array(*each) for each in zip(_NUMBERS, columns, strict=False)]
     texts = list(chain(*columns[len(_NUMBERS) :]))
-    sizes = array(_SIZE, map(len, texts))
+    sizes = array(_SIZE, list(map(len, texts)))
     return b"".join((_BEGIN.pack(offset_seconds, len(notes)), *numbers, sizes, *texts))
 
 

@@ -7,14 +7,13 @@ On the straight road this is copying a dozen values; heads are read by whoever w
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
 from fsm_twisted.net.stream import Stream
 from fsm_twisted.net.tls_stream import TlsStream
-from fsm_twisted.observe.access import Note, Noted, pack_batch, pack_peer
+from fsm_twisted.observe.access import Note, pack_batch, pack_peer
 from fsm_twisted.observe.exposition import series
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ _WANTED: Final = (
     b"parent-span:",
 )  # fmt: skip
 _NOBODY_WAITS: Final = 499  # of nginx: the client has closed before its answer
-_head_of: Final = itemgetter(Noted._fields.index("head"))
 _STATUS: Final = slice(9, 12)
 _EMPTY_LINE: Final = b"\r\n\r\n"
 _LINE_ENDS: Final = len(_EMPTY_LINE)
@@ -183,10 +181,13 @@ class Recorder:
         bound, notes, chosen = exchange.bound, self._notes, self._chosen
         if bound is None or not bound.is_logged or (chosen is not None and not chosen()):
             return
+        head = exchange.head_bytes
+        if len(head) > _LONG_HEAD_BYTES:
+            head = _shortened(head)
         notes.append((
             exchange.begun, now, exchange.sent, int(data[_STATUS]), tries[0], exchange.minor,
             exchange.bytes_in, bytes_out, len(data) - data.find(_EMPTY_LINE) - _LINE_ENDS,
-            exchange.head_bytes, b"", exchange.downstream.note, bound.note, tries[1], b"",
+            head, b"", exchange.downstream.note, bound.note, tries[1], b"",
         ))  # fmt: skip
         if len(notes) >= _BATCH:
             self.flush()
@@ -270,8 +271,6 @@ class Recorder:
         """Hand on what has been collected."""
         notes, self._notes = self._notes, []
         if notes:
-            if max(map(len, map(_head_of, notes))) > _LONG_HEAD_BYTES:
-                notes = [_shortened_note(note) for note in notes]
             batch = pack_batch(self._wall_seconds() - self._seconds(), notes)
             if not self._take(batch):
                 self.dropped += len(notes)
@@ -280,22 +279,17 @@ class Recorder:
 def note_of(exchange: Exchange, now: float, status: int, reason: bytes) -> Note:
     """Write down an exchange that has ended, as `Noted` says."""
     asked, bound = exchange.head, exchange.bound
+    head, target = exchange.head_bytes, b"" if asked is None else asked.target.wire
+    if len(head) > _LONG_HEAD_BYTES:
+        head, target = _shortened(head), target[:_LONGEST_TEXT]
     bytes_out = exchange.bytes_out
     tries, endpoints = exchange.tries
     return (
         exchange.begun, now, exchange.sent, status, tries, exchange.minor,
         exchange.bytes_in, bytes_out, bytes_out - exchange.head_bytes_out,
-        exchange.head_bytes, b"" if asked is None else asked.target.wire,
+        head, target,
         exchange.downstream.note, b"" if bound is None else bound.note, endpoints, reason,
     )  # fmt: skip
-
-
-def _shortened_note(note: Note) -> Note:
-    """Return *note* with no long text in it."""
-    noted = Noted(*note)
-    if len(noted.head) <= _LONG_HEAD_BYTES:
-        return note
-    return noted._replace(head=_shortened(noted.head), target=noted.target[:_LONGEST_TEXT])
 
 
 def _shortened(head: bytes) -> bytes:
