@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.cluster.control_plane import ControlPlane, missing_binaries
 from tests.cluster.pods import PodCluster, missing_parts
+
+OUTAGES = "test_outages"
 
 
 @pytest.fixture(scope="package")
@@ -34,3 +37,16 @@ def pod_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PodCluster
         yield cluster
     finally:
         cluster.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Keep outages for the end of the room.
+
+    For a minute after one, the controllers of the cluster with pods make pauses.
+    """
+    room = Path(__file__).parent
+    places = [at for at, item in enumerate(items) if item.path.parent == room]
+    ordered = sorted((items[at] for at in places), key=lambda item: item.path.stem == OUTAGES)
+    for at, item in zip(places, ordered, strict=True):
+        items[at] = item

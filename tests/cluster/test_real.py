@@ -366,6 +366,7 @@ class RealTests(TestCase):
     async def test_connect_puts_everything_together(self) -> None:
         config = self.plane.kubeconfig(self.namespace, {"token": ADMIN}, NO_FIELDS)
         api = connect(Kubeconfig((config,)), self.reactor, os.environ)
+        self.addCleanup(api.stop)
         self.create("services", service("web"))
         page = await Deferred.fromCoroutine(
             api.list_page(path("services", self.namespace), limit=1)
