@@ -23,12 +23,16 @@ MIB = 1024 * 1024
 
 
 def kernel_bytes() -> int:
-    """Return what the kernel may hold of one direction: two sockets, a pipe, and two sockets."""
+    """
+    Return what the kernel may hold of one direction, which is not the program's memory.
+
+    It lets a receiving socket grow while its owner reads; how far, other load decides.
+    """
     sending, receiving = (
         int(Path(f"/proc/sys/net/ipv4/tcp_{each}mem").read_text().split()[2]) for each in "wr"
     )
-    # The last socket's owner does not read, so that one does not grow.
-    return sending + receiving + MIB + sending + MIB
+    # Two sockets, the pipe of a splice, a socket; and one that nobody reads from: it is small.
+    return min(sending + receiving + MIB + sending + MIB, 56 * MIB)  # of 64 that are offered
 
 
 def wait_still(measure: Callable[[], int], seconds: float = 0.3) -> int:
@@ -120,7 +124,7 @@ def test_clients_that_do_not_read_stop_the_backend(
     grown = steady.resident_kib() - before
     for client in clients:
         client.reset()
-    assert sent < 30 * 12 * MIB, f"{sent / MIB:.0f} MiB have been taken"
+    assert sent < 30 * kernel_bytes(), f"{sent / MIB:.0f} MiB have been taken"
     assert grown < 96 * 1024, f"{grown / 1024:.0f} MiB"
 
 
@@ -152,7 +156,7 @@ def test_a_backend_that_does_not_read_stops_the_client(
     for flood in floods:
         flood.stop()
     release.set()
-    assert taken < 5 * min(kernel_bytes(), 56 * MIB)
+    assert taken < 5 * kernel_bytes()
     assert grown < 24 * 1024, f"{grown / 1024:.0f} MiB"
 
 
