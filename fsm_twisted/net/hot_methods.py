@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from types import FunctionType
 from typing import Any, Final
 
-
 _ORIGINAL: Final = "__wrapped__"
 
 

@@ -40,6 +40,7 @@ class Exchange(Account):
         key: What the balancer hashes, empty where it hashes nothing.
 
     Attributes:
+        own_fields: Field lines of ours that the endpoint gets.
         host: The request's, where there is no head and connections are made for it.
         body: What is kept of the request's body, None when it has none.
         is_usual: The request has no body, no upgrade and no cookie of ours, and the client
@@ -51,7 +52,7 @@ class Exchange(Account):
     admitted: Admitted | None = None
     claims: Claims | None = None
     persistent = True
-    host = b""
+    host = own_fields = b""
     body: RequestBody | None
     upstream: EndpointSide | None = None
     _is_secure = False
@@ -86,16 +87,17 @@ class Exchange(Account):
         tracer = downstream.plane.tracer
         if tracer is not None:
             head, claims, above = tracer.placed(head, claims)
+        own = claims.fields + admitted.identity
         sent = write_request_head(
             head,
-            claims.fields + admitted.identity,
+            own,
             target=admitted.target,
             host=head.authority.wire,
         )
         make_key = state.key_of
         key = b"" if make_key is None else make_key(claims.address, head.target.wire, head.fields)
         self = cls(downstream, state, head.method, sent, key)
-        self.head = head
+        self.head, self.own_fields = head, own
         self.admitted, self.claims = admitted, claims
         self.minor, self.persistent = head.minor, head.persistent
         self.is_usual = False

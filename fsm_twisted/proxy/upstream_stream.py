@@ -112,12 +112,10 @@ class UpstreamStream(Http2Output):
 
     def send_request(self, exchange: Exchange) -> int:
         """Send head, and all that there is of the body; return the number of bytes."""
-        head, admitted, claims, body = (
-            exchange.head, exchange.admitted, exchange.claims, exchange.body
-        )  # fmt: skip
-        assert head is not None  # noqa: S101  the road to HTTP/2 is never straight
-        assert admitted is not None and claims is not None  # noqa: S101, PT018
-        extra = fields_of_lines(claims.fields.split(b"\r\n")[:-1])
+        head, admitted, body = exchange.head, exchange.admitted, exchange.body
+        # The road to HTTP/2 is never straight.
+        assert head is not None and admitted is not None  # noqa: S101, PT018
+        extra = fields_of_lines(exchange.own_fields.split(b"\r\n")[:-1])
         if exchange.wants_trailers:
             extra += _TRAILERS_WELCOME
         connection = self.connection

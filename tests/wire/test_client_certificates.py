@@ -7,6 +7,7 @@ import hashlib
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import attrs
@@ -16,6 +17,7 @@ from tests.strategies.certificates import Pair, make_pair
 from tests.wire.harness.backend import Backend, Served
 from tests.wire.harness.client import Client, connect, connect_tls, tls_context
 from tests.wire.harness.http2 import speak
+from tests.wire.harness.http2_backend import Http2Server, speaking
 from tests.wire.harness.message import Response
 from tests.wire.harness.program import Program, running
 from tests.wire.harness.secure import Manifests
@@ -56,6 +58,13 @@ def telling(served: Served) -> None:
     while True:
         told = b"|".join(served.request().all(FIELD))
         served.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(told), told))
+
+
+def telling_by_http2(server: Http2Server) -> None:
+    """Do the same by HTTP/2."""
+    for index in count():
+        asked = server.request(index)
+        server.answer(asked.number, b"|".join(asked.all(FIELD.lower())))
 
 
 @attrs.define
@@ -137,7 +146,15 @@ def backend() -> Iterator[Backend]:
     backend.close()
 
 
-def write_world(manifests: Manifests, backend: Backend) -> None:
+@pytest.fixture(scope="module")
+def http2_backend() -> Iterator[Backend]:
+    backend = Backend().serve(speaking(telling_by_http2))
+    yield backend
+    assert not backend.stop()
+    backend.close()
+
+
+def write_world(manifests: Manifests, backend: Backend, http2_backend: Backend) -> None:
     manifests.ingress_class()
     manifests.secret("ca", {"ca.crt": CA.crt})
     manifests.secret("other-ca", {"ca.crt": OTHER_CA.crt})
@@ -147,16 +164,21 @@ def write_world(manifests: Manifests, backend: Backend) -> None:
     for name, asked in SITES.items():
         hosts = (f"{name}.test",)
         manifests.ingress(name, "s", hosts, asked, {"": hosts})
+    calls = {**ON, "upstream-protocol": "H2C"}
+    manifests.service("h2", http2_backend)
+    manifests.ingress("calls", "h2", ("calls.test",), calls, {"": ("calls.test",)})
     wild = ("*.wild.test",)
     manifests.ingress("wild", "s", wild, ON, {"": wild})
     manifests.ingress("under-wild", "s", ("free.wild.test",), {}, prefix="/free")
 
 
 @pytest.fixture(scope="module")
-def whole_ground(tmp_path_factory: pytest.TempPathFactory, backend: Backend) -> Iterator[Ground]:
+def whole_ground(
+    tmp_path_factory: pytest.TempPathFactory, backend: Backend, http2_backend: Backend
+) -> Iterator[Ground]:
     folder = tmp_path_factory.mktemp("client-certificates")
     manifests = Manifests(tmp_path_factory.mktemp("manifests"))
-    write_world(manifests, backend)
+    write_world(manifests, backend, http2_backend)
     with running(manifests.folder, folder / "log") as program:
         yield Ground(program, manifests, folder)
 
@@ -182,6 +204,14 @@ def test_a_certificate_of_the_trusted_authority_is_let_in_and_told(
         b'Hash=%b;Subject="CN=alice";DNS=alice.example;DNS=laptop.example'
         % sha256(fingerprint).encode()
     )
+
+
+def test_an_endpoint_of_http2_is_told_the_same(ground: Ground) -> None:
+    context = ground.context(GOOD)
+
+    told = ground.ask("a.test", context).body
+    assert told.startswith(b"Hash=")
+    assert ground.ask("calls.test", context).body == told
 
 
 @pytest.mark.parametrize("version", VERSIONS)
