@@ -81,7 +81,8 @@ class Explainer:
             "summary": _summary(question, decision, outcome) + _afterwards(decision, wish, world),
             "request": _request(question, decision),
             "listener": listener,
-            "certificate": self._certificate(question, world),
+            # Where TLS goes through, the certificate is the endpoint's own.
+            "certificate": None if decision.is_passed else self._certificate(question, world),
             "outcome": outcome,
             "route": None if wish is None else route_json(wish, judge(wish, world)),
             "rewrite": _rewrite(decision),
@@ -148,10 +149,10 @@ def _outcome(decision: Decision) -> Json:
         kind = "passed" if decision.is_passed else "forwarded"
         return {"kind": kind, "status": None, "code": None, "text": None, "location": None}
     reason = decision.reason
-    is_redirect = bool(decision.location)
+    kind = "redirected" if decision.location else "closed" if decision.is_passed else "answered"
     return {
-        "kind": "redirected" if is_redirect else "answered",
-        "status": reason.status,
+        "kind": kind,
+        "status": None if decision.is_passed else reason.status,
         "code": reason.code,
         "text": decision.detail or reason.meaning,
         "location": decision.location or None,
@@ -175,6 +176,10 @@ def _summary(question: Question, decision: Decision, outcome: Json) -> str:
         return (
             f"{what} goes to Service {port}, endpoint {decision.endpoint}, "
             f"by path {route.path} of Ingress {route.ingress}"
+        )
+    if decision.is_passed:
+        return (
+            f"{what}: the TLS connection closes, unopened ({outcome['code']}): {outcome['text']}"
         )
     if decision.location:
         return f"{what} is redirected to {decision.location} ({outcome['code']})"

@@ -57,6 +57,7 @@ class Answered:
     ``host`` and ``path`` are those that routes were matched with, empty for what is not valid.
     ``route`` is the one that was found, if any; for plain HTTP on a TLS host, the one that HTTPS
     would find. ``location`` is where a redirect leads; ``detail`` is why a request is not valid.
+    ``is_passed``: TLS was to go through; there is no request to answer, the connection closes.
     """
 
     host: str
@@ -65,6 +66,7 @@ class Answered:
     route: Route | None = None
     location: str = ""
     detail: str = ""
+    is_passed: bool = False
 
 
 Decision = Forwarded | Answered
@@ -122,11 +124,12 @@ class Decider:
     def _pass_through(self, question: Question, route: Route, live: Live) -> Decision:
         host, state = question.server_name, self._runtime.bind(route).upstream
         if state is None:
-            return Answered(host, "/", route.refusal or REPLIES["no_service"], route)
+            refusal = route.refusal or REPLIES["no_service"]
+            return Answered(host, "/", refusal, route, is_passed=True)
         self._learn(state.upstream, live)
         endpoint, is_sure = _pick(state, question.client.encode("ascii"), b"", ())
         if endpoint is None:
-            return Answered(host, "/", REPLIES["no_endpoints"], route)
+            return Answered(host, "/", REPLIES["no_endpoints"], route, is_passed=True)
         return Forwarded(
             host, "/", route, state.upstream, "", endpoint.endpoint, is_sure, is_passed=True
         )
