@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import click
 
@@ -17,32 +17,37 @@ def name_of(ref: Json) -> str:
     return f"{ref['namespace']}/{ref['name']}" if ref["namespace"] else str(ref["name"])
 
 
-def _filtered(**values: str | None) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in values.items() if value]
+def _filters(*named: tuple[str, str]) -> Callable[[Any], Any]:
+    """Add an option for each parameter of the list, by name and help, ``query`` and the output."""
+
+    def add(command: Any) -> Any:
+        command = output_option(command)
+        command = click.option("--query", "q", metavar="TEXT", help="Only rows with this text.")(
+            command
+        )
+        for name, help_text in reversed(named):
+            command = click.option(f"--{name}", metavar="TEXT", help=help_text)(command)
+        return where_options(command)
+
+    return add
 
 
-def _option(name: str, help_text: str) -> Callable[[Any], Any]:
-    return click.option(name, metavar="TEXT", help=help_text)
+def _document(where: Where, address: str, wanted: Mapping[str, str | None]) -> Json:
+    return where.told().tell(address, [(name, value) for name, value in wanted.items() if value])
+
+
+_STATE: Final = ("state", "Only ok, degraded or broken ones.")
 
 
 @click.command()
-@where_options
-@_option("--namespace", "Only of Ingresses in this namespace.")
-@_option("--host", "Only of this host, as the Ingress writes it.")
-@_option("--state", "Only ok, degraded or broken ones.")
-@_option("--query", "Only rows in which this text stands.")
-@output_option
-def routes(
-    where: Where,
-    namespace: str | None,
-    host: str | None,
-    state: str | None,
-    query: str | None,
-    output: str,
-) -> None:
+@_filters(
+    ("namespace", "Only of Ingresses in this namespace."),
+    ("host", "Only of this host, as the Ingress writes it."),
+    _STATE,
+)
+def routes(where: Where, *, output: str, **wanted: str | None) -> None:
     """Every path that an Ingress wants, and what has become of it."""
-    wanted = _filtered(namespace=namespace, host=host, state=state, q=query)
-    document = where.told().tell("routes", wanted)
+    document = _document(where, "routes", wanted)
     if output == "json":
         show_json(document)
         return
@@ -73,23 +78,14 @@ def why_of(row: Json) -> str:
 
 
 @click.command()
-@where_options
-@_option("--namespace", "Only of Services in this namespace.")
-@_option("--service", "Only of this Service.")
-@_option("--state", "Only ok, degraded or broken ones.")
-@_option("--query", "Only rows in which this text stands.")
-@output_option
-def backends(
-    where: Where,
-    namespace: str | None,
-    service: str | None,
-    state: str | None,
-    query: str | None,
-    output: str,
-) -> None:
+@_filters(
+    ("namespace", "Only of Services in this namespace."),
+    ("service", "Only of this Service."),
+    _STATE,
+)
+def backends(where: Where, *, output: str, **wanted: str | None) -> None:
     """Services that Ingresses lead to, with their endpoints as they are now."""
-    wanted = _filtered(namespace=namespace, service=service, state=state, q=query)
-    document = where.told().tell("upstreams", wanted)
+    document = _document(where, "upstreams", wanted)
     if output == "json":
         show_json(document)
         return
@@ -118,17 +114,13 @@ def _endpoints(row: Json) -> list[tuple[object, ...]]:
 
 
 @click.command()
-@where_options
-@_option("--namespace", "Only of Secrets in this namespace.")
-@_option("--state", "Only of this state, such as expired or expires_soon.")
-@_option("--query", "Only rows in which this text stands.")
-@output_option
-def certs(
-    where: Where, namespace: str | None, state: str | None, query: str | None, output: str
-) -> None:
+@_filters(
+    ("namespace", "Only of Secrets in this namespace."),
+    ("state", "Only of this state, such as expired or expires_soon."),
+)
+def certs(where: Where, *, output: str, **wanted: str | None) -> None:
     """Certificates: for which hosts, from which Secret, and for how long."""
-    wanted = _filtered(namespace=namespace, state=state, q=query)
-    document = where.told().tell("certificates", wanted)
+    document = _document(where, "certificates", wanted)
     if output == "json":
         show_json(document)
         return

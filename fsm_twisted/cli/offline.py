@@ -19,7 +19,7 @@ from fsm_twisted.admin.documents.upstreams import Live, upstream_rows
 from fsm_twisted.admin.documents.world import Json, World, versioned
 from fsm_twisted.admin.explain.answer import Explainer, PublicSide
 from fsm_twisted.admin.explain.question import QuestionError, ask
-from fsm_twisted.admin.query import MOST_ROWS, Query, names_of, page
+from fsm_twisted.admin.query import MOST_ROWS, Query, QueryError, names_of, page
 from fsm_twisted.cli.errors import Trouble
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.controller import Controller
@@ -85,8 +85,14 @@ class Offline:
         if address == "explain":
             return self._explain(parameters)
         kind, rows, filters = _LISTS[address]
-        arguments = {name.encode(): [value.encode()] for name, value in parameters}
-        query = Query({b"limit": [b"%d" % MOST_ROWS], **arguments}, names_of(filters))
+        # What the shell gives need not be UTF-8; the query says so.
+        arguments = {
+            name.encode(): [value.encode("utf-8", "surrogateescape")] for name, value in parameters
+        }
+        try:
+            query = Query({b"limit": [b"%d" % MOST_ROWS], **arguments}, names_of(filters))
+        except QueryError as error:
+            raise Trouble(str(error)) from None
         return versioned(kind, page(rows(self.world), query, filters))
 
     def _explain(self, parameters: Parameters) -> Json:

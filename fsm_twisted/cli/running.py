@@ -57,7 +57,7 @@ class Running:
         return answer
 
     def _ask(self, address: str, parameters: Parameters) -> Json:
-        query = f"?{urlencode(list(parameters))}" if parameters else ""
+        query = f"?{urlencode(list(parameters), errors='surrogateescape')}" if parameters else ""
         connection = http.client.HTTPConnection(self._host, self._port, timeout=_SECONDS)
         try:
             connection.request("GET", f"/api/{address}{query}", headers={"Connection": "close"})

@@ -163,6 +163,13 @@ def test_nobody_who_answers_is_2_with_a_way_out() -> None:
         assert fsm_ingress("routes", "--admin", wrong).code == 2
 
 
+def test_words_that_are_no_utf8_are_2_and_no_traceback(folder: Path, program: Program) -> None:
+    for where in (offline(folder), admin(program)):
+        for words in (("routes", "--host", "\udcff"), ("explain", "http://a\udcff/")):
+            ended = fsm_ingress(*words, *where)
+            assert (ended.code, ended.out) == (2, "")
+
+
 # lint
 
 
