@@ -281,8 +281,17 @@ def test_explain_and_the_data_plane_agree(
             assert decision.endpoint in decision.upstream.endpoints
 
 
+def unverifiable() -> Ingress:
+    """Return an Ingress whose requests are refused before they are routed."""
+    path = IngressPath("/", PathType.EXACT, ServiceBackend("a", 80))
+    annotations = {"pipy.ingress.kubernetes.io/tls-verify-client": "nonsense"}
+    rules = (IngressRule("", (path,)), IngressRule("a.example.com", (path,)))
+    return Ingress(Metadata("a", "default", "", annotations), "pipy", None, rules)
+
+
 @settings(deadline=None)
 @given(served_worlds() | worlds(), questions())
+@example([*background(), unverifiable()], ask("http://a.example.com/"))
 def test_whatever_is_chosen_is_a_path_that_an_ingress_of_ours_wants(
     objects: list[KubernetesObject], question: Question
 ) -> None:

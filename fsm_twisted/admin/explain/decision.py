@@ -55,8 +55,8 @@ class Answered:
     The proxy answers itself.
 
     ``host`` and ``path`` are those that routes were matched with, empty for what is not valid.
-    ``route`` is the one that was found, if any; for plain HTTP on a TLS host, the one that HTTPS
-    would find. ``location`` is where a redirect leads; ``detail`` is why a request is not valid.
+    ``route`` is the one that the request would take, also where the answer comes before routing.
+    ``location`` is where a redirect leads; ``detail`` is why a request is not valid.
     ``is_passed``: TLS was to go through; there is no request to answer, the connection closes.
     """
 
@@ -140,9 +140,9 @@ class Decider:
         if isinstance(found, Admitted):
             return self._forward(head, claims, found, live)
         host, path = _texts(head)
-        route = None if found.bound is None else found.bound.route
-        if found.reason.code in {"https_redirect", "https_required"}:
-            route = _route_of(admit(head, active, options, peer, is_secure=True))
+        # An answer that comes before routing has no route; people want to know it all the same.
+        bound = found.bound or active.router.match(head.authority.host, head.target.path)
+        route = None if bound is None else bound.route
         return Answered(host, path, found.reason, route, _location(found))
 
     def _forward(
@@ -190,10 +190,6 @@ def _pick(
 
 def _texts(head: RequestHead) -> tuple[str, str]:
     return head.authority.host.decode("ascii"), head.target.path.decode("ascii")
-
-
-def _route_of(found: Admitted | LocalReply) -> Route | None:
-    return None if found.bound is None else found.bound.route
 
 
 def _location(reply: LocalReply) -> str:
