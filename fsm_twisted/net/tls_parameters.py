@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 import attrs
 from OpenSSL import SSL
 
 # Of TLS 1.2 only the suites with forward secrecy and authenticated encryption.
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!PSK"
+# Key agreement: the hybrid that quantum computers do not break, where OpenSSL knows it, and the
+# three curves that everybody has. pyOpenSSL has no call for this.
+_GROUPS: Final = (b"X25519MLKEM768:X25519:P-256:P-384", b"X25519:P-256:P-384")
+_lib: Any = getattr(SSL, "_lib", None)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_+-]+")
 _STRENGTH: Final = "@STRENGTH"
 _SUITES: Final = frozenset(
@@ -55,8 +59,17 @@ class TlsParameters:
         """
         context.set_min_proto_version(_NUMBERS[self.min_version])
         context.set_cipher_list(self.ciphers.encode("ascii"))
+        _choose_groups(context)
         if self.suites:
             context.set_tls13_ciphersuites(self.suites.encode("ascii"))
+
+
+def _choose_groups(context: SSL.Context) -> None:
+    """Have *context* agree on keys by `_GROUPS`; where that cannot be said, OpenSSL chooses."""
+    choose = getattr(_lib, "SSL_CTX_set1_curves_list", None)
+    inner = getattr(context, "_context", None)
+    if choose is not None and inner is not None:
+        any(choose(inner, groups) == 1 for groups in _GROUPS)
 
 
 def read_ciphers(text: str) -> str:

@@ -16,7 +16,13 @@ ENVIRONMENT = {**os.environ, "FSM_PYTHON": sys.executable}
 
 
 @pytest.mark.parametrize(
-    "script", ["walkthrough.sh", "upstream-tls/walkthrough.sh", "passthrough/walkthrough.sh"]
+    "script",
+    [
+        "walkthrough.sh",
+        "upstream-tls/walkthrough.sh",
+        "passthrough/walkthrough.sh",
+        "client-certificates/walkthrough.sh",
+    ],
 )
 def test_the_article_runs_from_its_first_line_to_its_last(script: str) -> None:
     done = subprocess.run(

@@ -430,3 +430,106 @@ def handshakes(program: Program) -> tuple[float, float]:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+# Changes
+
+
+def test_authorities_rotate_without_a_failed_request(ground: Ground) -> None:
+    """One client asks all the time, on one connection and on new ones; both are never refused."""
+    manifests, context = ground.manifests, ground.context(GOOD)
+    host = "rotating.test"
+    manifests.secret("rotating", {"ca.crt": CA.crt})
+    asked = {"tls-trusted-ca-secret": "rotating"}
+    manifests.ingress("rotating", "s", (host,), asked, {"": (host,)})
+    until(lambda: ground.ask(host, context).status == 200)
+    kept, stranger = ground.dial(host, context), ground.context(OTHER)
+    assert kept.ask(get(host)).status == 200
+
+    manifests.secret("rotating", {"ca.crt": CA.crt + OTHER_CA.crt})
+    statuses: list[int] = []
+
+    def is_let_in(context: ssl.SSLContext) -> bool:
+        try:
+            return ground.ask(host, context).status == 200
+        except (ssl.SSLError, ConnectionError):
+            return False
+
+    def both_are_let_in() -> bool:
+        statuses.append(kept.ask(get(host)).status)
+        statuses.append(ground.ask(host, context).status)
+        return is_let_in(stranger)
+
+    until(both_are_let_in)
+    assert both_are_let_in()
+    assert set(statuses) == {200}
+
+    manifests.secret("rotating", {"ca.crt": OTHER_CA.crt})
+    until(lambda: not is_let_in(context))
+    assert "unknown ca" in ground.refusal(host, context)
+    answer = kept.ask(get(host))
+    assert (answer.status, kept.ending()) == (421, "fin")
+    assert ground.ask(host, stranger).status == 200
+
+
+def test_a_secret_that_goes_away_closes_the_host_and_one_that_comes_opens_it(
+    ground: Ground,
+) -> None:
+    host, context = "fading.test", ground.context(GOOD)
+    ground.manifests.secret("fading", {"ca.crt": CA.crt})
+    ground.manifests.ingress("fading", "s", (host,), {"tls-trusted-ca-secret": "fading"})
+    until(lambda: ground.ask(host, context).status == 200)
+    kept = ground.dial(host, context)
+    assert kept.ask(get(host)).status == 200
+
+    ground.manifests.no_secret("fading")
+    until(lambda: kept.ask(get(host)).status == 503)
+    ground.manifests.secret("fading", {"ca.crt": CA.crt})
+    until(lambda: kept.ask(get(host)).status == 200)
+
+
+# Workers, and everybody
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory, backend: Backend) -> Iterator[Ground]:
+    folder = tmp_path_factory.mktemp("fleet")
+    manifests = Manifests(tmp_path_factory.mktemp("manifests"))
+    manifests.ingress_class()
+    manifests.service("s", backend)
+    server = make_pair("server", ("with-ca.test", "without-ca.test"), kind="RSA-2048")
+    manifests.secret("server-ca", {**server.data, "ca.crt": CA.crt}, kind="kubernetes.io/tls")
+    manifests.secret("server", server.data, kind="kubernetes.io/tls")
+    for name, secret in (("with-ca", "server-ca"), ("without-ca", "server")):
+        hosts = (f"{name}.test",)
+        manifests.ingress(name, "s", hosts, {}, {secret: hosts})
+    manifests.ingress("plain", "s", ("plain.test",), {})
+    options = ("--workers", "2", "--mtls", "on")
+    with running(manifests.folder, folder / "log", *options) as program:
+        yield Ground(program, manifests, folder)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("chain", [(GOOD,), (DEEP, MIDDLE)])
+def test_a_session_is_good_or_forgotten_on_every_worker(
+    fleet: Ground, version: ssl.TLSVersion, chain: tuple[Pair, ...]
+) -> None:
+    context, session = fleet.context(*chain, version=version), None
+    for _ in range(12):
+        client = fleet.dial("with-ca.test", context, session)
+        answer = client.ask(get("with-ca.test"))
+        assert (answer.status, b"Hash=" in answer.body) == (200, True)
+        session = session_of(client)
+    fleet.clear()
+
+
+def test_mtls_asks_on_every_tls_host_and_closes_those_without_an_authority(
+    fleet: Ground,
+) -> None:
+    assert "required" in fleet.refusal("with-ca.test", fleet.context())
+    assert fleet.ask("without-ca.test", fleet.context(GOOD)).status == 503
+    client = connect(fleet.program.http)
+    assert client.ask(get("plain.test")).status == 200
+    assert client.ask(get("with-ca.test")).status == 308
+    client.close()
+    fleet.clear()
