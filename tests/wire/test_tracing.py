@@ -8,6 +8,7 @@ import http.server
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,24 @@ def test_what_cannot_be_read_is_replaced(traced: Traced, lane: Lane, bad: bytes)
     assert parent_of(request)[0] != TRACE
     assert request.get(b"tracestate") is None
     assert traced.collector.span(lane)["parent"] == b""
+
+
+def test_blanks_in_a_trace_take_no_time(traced: Traced, lane: Lane) -> None:
+    lane.backend.answer(OK)
+    begun = time.monotonic()
+    request = traced.ask(lane, b"traceparent: x%by\r\n" % (b" " * 16_000))
+
+    assert time.monotonic() - begun < 1  # it took 2 s
+    assert parent_of(request)[0] != TRACE
+
+
+def test_a_trace_may_have_blanks_around_it(traced: Traced, lane: Lane) -> None:
+    lane.backend.answer(OK)
+    request = traced.ask(
+        lane, GIVEN.replace(b"parent: ", b"parent:\t ").replace(b"-01\r", b"-01 \t\r")
+    )
+
+    assert parent_of(request)[0] == TRACE
 
 
 def test_a_span_says_what_went_wrong(traced: Traced, lane: Lane) -> None:
