@@ -68,6 +68,7 @@ def compiler_options(command: C) -> C:
             help="As the program's option of this name.",
         ),
         click.option("--ssl-passthrough", is_flag=True, help="As the program's option."),
+        click.option("--mtls", is_flag=True, help="As the program's option."),
     ):
         command = option(command)
     return command
@@ -80,6 +81,7 @@ def take_compiler_options(values: dict[str, Any]) -> CompilerOptions:
         ingress_class=values.pop("ingress_class"),
         allows_foreign_secrets=values.pop("allow_cross_namespace_secrets"),
         passes_tls=values.pop("ssl_passthrough"),
+        mtls=values.pop("mtls"),
     )
 
 
