@@ -18,6 +18,8 @@ _BEGIN: Final = struct.Struct("=dI")
 _NUMBERS: Final = "dddHHBQQQ"  # those of `Noted` in their order, as `array` writes them
 _TEXTS: Final = 6  # that follow
 _SIZE: Final = "I"  # of a text
+_LINE_END: Final = b"\r\n"
+_EMPTY_LINE: Final = b"\r\n\r\n"
 _SEPARATOR: Final = b"\0"  # in nothing that is put together with it
 UNOPENED: Final = 30
 """Stands where HTTP/1.x has its minor version, of a TLS connection that went through unopened."""
@@ -35,10 +37,10 @@ class Noted(NamedTuple):
 
     ``begun``, ``ended`` and ``sent`` (to an endpoint; 0: it was not) are on the data plane's own
     clock. ``head`` is the request's as it was forwarded, with our fields: whatever was
-    asked for stands there, but for a ``target`` that was rewritten. ``peer`` is made by
-    `pack_peer`, ``route`` by `pack_route`, or empty. ``endpoints`` are those tried, as text,
-    between commas. ``minor`` is that of HTTP/1.x, 20 for HTTP/2, or `UNOPENED`. ``reason`` is
-    empty when the endpoint's answer was passed on, whole.
+    asked for stands there, but for a ``target`` that was rewritten; a short body may follow it.
+    ``peer`` is made by `pack_peer`, ``route`` by `pack_route`, or empty. ``endpoints`` are those
+    tried, as text, between commas. ``minor`` is that of HTTP/1.x, 20 for HTTP/2, or `UNOPENED`.
+    ``reason`` is empty when the endpoint's answer was passed on, whole.
     """
 
     begun: float
@@ -223,9 +225,15 @@ class Texts(NamedTuple):
     referer: bytes
 
 
+def head_alone(sent: bytes) -> bytes:
+    """Return the lines of a head, without the empty one and the body that was sent with it."""
+    end = sent.find(_EMPTY_LINE)
+    return sent if end < 0 else sent[: end + len(_LINE_END)]
+
+
 def texts_of(noted: Noted) -> Texts:
     """Read the head of *noted*."""
-    head = noted.head
+    head = head_alone(noted.head)
     method, _, rest = head[: head.find(b"\r\n")].partition(b" ")
     return Texts(
         _own_field(b"\r\nX-Request-ID: ", head),

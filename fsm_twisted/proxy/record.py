@@ -13,7 +13,7 @@ import attrs
 
 from fsm_twisted.net.stream import Stream
 from fsm_twisted.net.tls_stream import TlsStream
-from fsm_twisted.observe.access import Note, pack_batch, pack_peer
+from fsm_twisted.observe.access import Note, head_alone, pack_batch, pack_peer
 from fsm_twisted.observe.exposition import series
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def note_of(exchange: Exchange, now: float, status: int, reason: bytes) -> Note:
 
 def _shortened(head: bytes) -> bytes:
     """Return the lines of *head* that the log wants, none of them long."""
-    line, *fields = head.split(b"\r\n")
+    line, *fields = head_alone(head).split(b"\r\n")
     if len(line) > _LONGEST_TEXT:
         line = line[:_LONGEST_TEXT] + b" HTTP/1.1"
     wanted = [each[:_LONGEST_TEXT] for each in fields if each[:13].lower().startswith(_WANTED)]

@@ -15,6 +15,7 @@ import attrs
 
 from fsm_twisted.message.fields import values_of
 from fsm_twisted.message.traceparent import TraceParent, parse_traceparent
+from fsm_twisted.observe.access import head_alone
 from fsm_twisted.observe.exposition import series
 from fsm_twisted.observe.spans import with_parent
 from fsm_twisted.proxy.record import Recorder, note_of
@@ -63,7 +64,9 @@ class Tracer:
         Args:
             exchange: Of a stranger's usual request, which is yet to be sent.
         """
-        head = exchange.head_bytes
+        sent = exchange.head_bytes
+        head = head_alone(sent)  # a short body may follow it
+        rest = sent[len(head) :]
         # Most heads have neither field, and this is the quick way to know.
         has_context = _BEGIN in head.lower()
         parent = _parent_of(_PARENT.findall(head)) if has_context else None
@@ -73,7 +76,7 @@ class Tracer:
         if has_context:
             # What was said of a trace that cannot be read belongs to no trace.
             head = (_CONTEXT if parent is None else _PARENT).sub(b"", head)
-        exchange.head_bytes = b"%b%b\r\n" % (head[:-2], _line(ours))
+        exchange.head_bytes = b"".join((head, _line(ours), rest))
         exchange.parent_span = _above(ours, parent)
 
     def placed(

@@ -136,6 +136,15 @@ def test_a_request_with_a_body_and_a_chunked_answer(
     assert (record["bytes_in"], record["bytes_out"]) == (len(asked), len(client.received))
 
 
+def test_fields_in_a_body_are_no_fields(log: Logged, client: Client, lane: Lane) -> None:
+    lane.backend.answer(OK)
+    client.ask(lane.post(b"a\r\nUser-Agent: x\r\nReferer: y\r\n\r\nHost: z\r\n"))
+
+    record = log.record(lane)
+
+    assert (record["user_agent"], record["referer"], record["method"]) == ("", "", "POST")
+
+
 def test_requests_on_one_connection_have_a_line_each_in_their_order(
     log: Logged, client: Client, lane: Lane
 ) -> None:

@@ -261,6 +261,38 @@ def test_a_trace_may_have_blanks_around_it(traced: Traced, lane: Lane) -> None:
     assert parent_of(request)[0] == TRACE
 
 
+@pytest.mark.parametrize("given", [b"", GIVEN, b"traceparent: x\r\n"], ids=["no", "good", "bad"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"x=1",
+        b"\r\n\r\n",
+        b"\r\n%btraceparent: 00-%b-%b-01\r\n\r\n" % (GIVEN, b"a" * 32, b"b" * 16),
+    ],
+    ids=["short", "lines", "look-alike"],
+)
+def test_a_body_that_comes_with_its_head_is_no_part_of_it(
+    traced: Traced, lane: Lane, given: bytes, body: bytes
+) -> None:
+    lane.backend.answer(OK)
+    with contextlib.closing(connect(traced.program.http)) as client:
+        client.ask(lane.post(body, given))
+        client.ask(lane.get(extra=given))
+
+    first, second = lane.backend.requests[-2:]
+    assert (first.body, second.method) == (body, b"GET")
+    told = [parent_of(each)[:2] for each in (first, second)]
+    assert (told[0][0] == TRACE) == (given == GIVEN)
+
+    def spans() -> list[tuple[bytes, bytes]]:
+        found = map(_plain, traced.collector.spans)
+        host = lane.host.decode()
+        return [(each["trace"], each["span"]) for each in found if each["server.address"] == host]
+
+    until(lambda: len(spans()) == 2)
+    assert sorted(spans()) == sorted(told)
+
+
 def test_a_span_says_what_went_wrong(traced: Traced, lane: Lane) -> None:
     with contextlib.closing(connect(traced.program.http)) as client:
         assert client.ask(lane.get()).status == 502
