@@ -169,10 +169,11 @@ class Compiler:
         if self._calm is not None:
             since, until = self._calm
             if since <= now and (until is None or now < until):
-                fresh = (entry for key in concerned if key in parts for entry in parts[key].tls)
-                doubt = next_doubt(fresh, now)
-                if doubt is not None and (until is None or doubt < until):
-                    self._calm = (since, doubt)
+                fresh = [entry for key in concerned if key in parts for entry in parts[key].tls]
+                if fresh:
+                    # What is said of these is said of now: no earlier moment is calm any more.
+                    ends = (each for each in (until, next_doubt(fresh, now)) if each)
+                    self._calm = (now, min(ends, default=None))
                 return set()
         doubts = {key: next_doubt(part.tls, now) for key, part in parts.items() if part.tls}
         self._calm = (now, min((each for each in doubts.values() if each), default=None))

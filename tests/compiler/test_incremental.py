@@ -131,6 +131,23 @@ def rivals(draw: st.DrawFn) -> KubernetesObject:
     )
 
 
+def test_what_was_said_of_a_certificate_is_said_anew_when_the_clock_goes_back() -> None:
+    secret = Secret(Metadata("tls", "default"), "kubernetes.io/tls", PAIRS[0].data)
+    ingress = Ingress(
+        Metadata("a", "default", "2024-01-01T00:00:00Z"),
+        "pipy",
+        None,
+        (),
+        (IngressTLS(("a.test",), "tls"),),
+    )
+    world, day = World(), timedelta(days=1)
+    for new, passes in (([secret], 0 * day), ([ingress], 2 * day), ([], -day)):
+        world.take((list(new), set(), passes))
+        result = world.compiled()
+
+        assert result == world.expected(result.snapshot.generation)
+
+
 @settings(max_examples=60)
 @given(steps(rivals()))
 def test_so_it_is_where_everybody_wants_the_same_and_certificates_end(changes: list[Step]) -> None:
