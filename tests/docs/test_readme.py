@@ -29,6 +29,13 @@ def test_a_link_leads_somewhere(link: str) -> None:
     assert (CHECKOUT / link).exists()
 
 
+def test_the_page_for_newcomers_has_the_same_first_commands() -> None:
+    page = (CHECKOUT / "docs" / "getting-started.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+
+    assert blocks == BLOCKS[:2]
+
+
 def test_it_fits_a_screen() -> None:
     assert README.count("\n") <= SCREEN_LINES
 
