@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from fsm_twisted.snapshot.model import Route, Snapshot
     from fsm_twisted.snapshot.policy import ClientVerification
 
-REMEMBERED_HOSTS: Final = 4096
+# A cluster of 10,000 hosts must not read each Host field anew.
+REMEMBERED_HOSTS: Final = 32768
+REMEMBERED_HOST_BYTES: Final = 80
 CARELESS, LOOKED_AT, VERIFIED = range(3)
 """
 The care that requests for a host need: none, that of `Active.is_looked_at`, or always the general
@@ -100,9 +102,11 @@ class Active:
             AuthorityError: It is not valid.
         """
         host = parse_authority(wire).host
-        if len(self.hosts) >= REMEMBERED_HOSTS:
-            self.hosts.clear()
-        self.hosts[wire] = found = (host, self._care_for(host))
+        found = (host, self._care_for(host))
+        if len(wire) <= REMEMBERED_HOST_BYTES:
+            if len(self.hosts) >= REMEMBERED_HOSTS:
+                self.hosts.clear()
+            self.hosts[wire] = found
         return found
 
     def way_of(self, server_name: bytes) -> Route | None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsm_twisted.message.authority import AuthorityError
-from fsm_twisted.proxy.active import REMEMBERED_HOSTS
+from fsm_twisted.proxy.active import REMEMBERED_HOST_BYTES, REMEMBERED_HOSTS
 from fsm_twisted.snapshot.model import EMPTY, Snapshot
 from fsm_twisted.snapshot.policy import Affinity, Algorithm, Balancing, HashBy, HashSource
 from fsm_twisted.snapshot.rewrite import Rewrite
@@ -289,3 +289,6 @@ def test_strangers_who_send_many_hosts_fill_no_memory() -> None:
         state.active.host_of(b"h%d.example" % number)
 
     assert len(state.active.hosts) <= REMEMBERED_HOSTS
+    for number in range(10):
+        state.active.host_of(b"h%d." % number + b"a" * 60 + b"." + b"b" * 60)
+    assert max(map(len, state.active.hosts)) <= REMEMBERED_HOST_BYTES
