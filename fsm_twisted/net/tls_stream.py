@@ -31,7 +31,7 @@ class TlsStream:
     itself, None where nobody has asked.
     """
 
-    __slots__ = ("_connection", "_recv", "_send", "_socket", "fault", "pending", "shown")
+    __slots__ = ("_connection", "_recv", "_send", "_socket", "fault", "shown")
 
     def __init__(self, connection: SSL.Connection, sock: socket.socket) -> None:
         self._connection = connection
@@ -40,7 +40,14 @@ class TlsStream:
         self._send = connection.send
         self.fault: SSL.Error | None = None
         self.shown: Shown | None = None
-        self.pending: Callable[[], int] | None = connection.pending
+
+    # Not kept: a stream that held a method of its own would go only when the collector comes, and
+    # OpenSSL's memory with it, of which the collector knows nothing.
+    @property
+    def pending(self) -> Callable[[], int] | None:
+        """See `Stream`."""
+        pending: Callable[[], int] = self._connection.pending
+        return pending
 
     def description(self) -> tuple[bytes, bytes]:
         """Return the version, such as TLSv1.3, and the server name that the client has sent."""
@@ -129,7 +136,11 @@ class DirectStream(TlsStream):
         super().__init__(connection, sock)
         self._ssl = connection._ssl
         self._is_filled = True
-        self.pending = self._count_pending
+
+    @property
+    def pending(self) -> Callable[[], int]:
+        """See `Stream`."""
+        return self._count_pending
 
     def _count_pending(self) -> int:
         return self._connection.pending() if self._is_filled else 0

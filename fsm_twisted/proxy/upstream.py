@@ -205,6 +205,7 @@ class UpstreamConnection(Dialled):
     def closed(self) -> None:
         """Tell whoever is on the other side, once."""
         self.plane.sweep.discard(self)
+        self.answer = None  # else each would keep the other until the collector comes
         exchange, self.exchange = self.exchange, None
         tunnel, self.tunnel = self.tunnel, None
         if exchange is not None:

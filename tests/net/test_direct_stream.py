@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -116,3 +118,17 @@ def test_an_empty_socket_an_end_and_a_loss_are_three_things(kind: type[TlsStream
         with pytest.raises(ConnectionResetError):
             stream.recv(16384)
         stream.end_output()
+
+
+def test_openssl_s_memory_goes_without_the_collector() -> None:
+    connection = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+    alive = weakref.ref(connection)
+    with socket.socket() as sock:
+        stream = DirectStream(connection, sock)
+        assert stream.pending() == 0
+        gc.disable()
+        try:
+            del stream, connection
+            assert alive() is None
+        finally:
+            gc.enable()
