@@ -53,7 +53,9 @@ class Http2Pool:
 
     def place(self, stream: UpstreamStream, seconds: float) -> None:
         """Give *stream* to a connection, now or within so many seconds."""
-        connection = self._with_room(stream.name)
+        # Nobody overtakes those that wait for the same.
+        is_first = not any(each.name == stream.name for each in self._waiting)
+        connection = self._with_room(stream.name) if is_first else None
         if connection is not None:
             connection.begin(stream)
         elif len(self._waiting) >= MOST_WAITING:
