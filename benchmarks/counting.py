@@ -59,6 +59,7 @@ def exchange(number: int) -> Any:
         sent=5.0001,
         head=None,
         head_bytes=HEAD % (number, number),
+        method=b"GET",
         minor=1,
         bytes_in=600,
         downstream=SimpleNamespace(note=pack_peer(b"127.0.0.1", b"", b"")),

@@ -37,7 +37,7 @@ class Noted(NamedTuple):
 
     ``begun``, ``ended`` and ``sent`` (to an endpoint; 0: it was not) are on the data plane's own
     clock. ``head`` is the request's as it was forwarded, with our fields: whatever was
-    asked for stands there, but for a ``target`` that was rewritten; a short body may follow it.
+    asked for stands there, but for a ``target`` that was rewritten. No body ever follows it.
     ``peer`` is made by `pack_peer`, ``route`` by `pack_route`, or empty. ``endpoints`` are those
     tried, as text, between commas. ``minor`` is that of HTTP/1.x, 20 for HTTP/2, or `UNOPENED`.
     ``reason`` is empty when the endpoint's answer was passed on, whole.
@@ -233,7 +233,7 @@ def head_alone(sent: bytes) -> bytes:
 
 def texts_of(noted: Noted) -> Texts:
     """Read the head of *noted*."""
-    head = head_alone(noted.head)
+    head = noted.head
     method, _, rest = head[: head.find(b"\r\n")].partition(b" ")
     return Texts(
         _own_field(b"\r\nX-Request-ID: ", head),

@@ -13,7 +13,6 @@ from fsm_twisted.observe.access import (
     BatchError,
     Note,
     Noted,
-    head_alone,
     record_of,
     unpack_noted,
 )
@@ -36,7 +35,7 @@ class Span:
 def with_parent(note: Note, parent: bytes) -> Note:
     """Return *note*, whose head has our traceparent, with the id of the span above ours."""
     noted = Noted._make(note)
-    return noted._replace(head=b"%bparent-span: %b\r\n" % (head_alone(noted.head), parent))
+    return noted._replace(head=b"%bparent-span: %b\r\n" % (noted.head, parent))
 
 
 def unpack_spans(data: bytes) -> Iterator[Span]:

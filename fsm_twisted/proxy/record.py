@@ -35,6 +35,7 @@ _WANTED: Final = (
 _NOBODY_WAITS: Final = 499  # of nginx: the client has closed before its answer
 _STATUS: Final = slice(9, 12)
 _EMPTY_LINE: Final = b"\r\n\r\n"
+_WITHOUT_BODY: Final = frozenset({b"GET", b"HEAD"})
 _LINE_ENDS: Final = len(_EMPTY_LINE)
 
 
@@ -182,6 +183,8 @@ class Recorder:
         if bound is None or not bound.is_logged or (chosen is not None and not chosen()):
             return
         head = exchange.head_bytes
+        if exchange.method not in _WITHOUT_BODY:
+            head = head_alone(head)  # a body is nobody's business but the endpoint's
         if len(head) > _LONG_HEAD_BYTES:
             head = _shortened(head)
         notes.append((
@@ -279,7 +282,7 @@ class Recorder:
 def note_of(exchange: Exchange, now: float, status: int, reason: bytes) -> Note:
     """Write down an exchange that has ended, as `Noted` says."""
     asked, bound = exchange.head, exchange.bound
-    head, target = exchange.head_bytes, b"" if asked is None else asked.target.wire
+    head, target = head_alone(exchange.head_bytes), b"" if asked is None else asked.target.wire
     if len(head) > _LONG_HEAD_BYTES:
         head, target = _shortened(head), target[:_LONGEST_TEXT]
     bytes_out = exchange.bytes_out
