@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from fsm_twisted.objects.fields import Fields
@@ -54,7 +55,7 @@ def decode_ingress(top: Fields, metadata: Metadata, version: str) -> tuple[Ingre
         class_name=_class_name(spec),
         default_backend=_default_backend(spec, key, version),
         rules=spec.parts("rules", lambda rule: _rule(rule, version)),
-        tls=spec.parts("tls", _tls),
+        tls=tuple(_tls(spec)),
     )
     if not spec.data.get("rules") and not spec.has(key):
         spec.note("", f"has neither rules nor {key}: nothing is routed")
@@ -107,7 +108,7 @@ def _path(fields: Fields, version: str) -> IngressPath:
         fault = f"{shown(path)} does not begin with '/'"
         raise fields.fault("path", fault, PATH_INVALID)
     if path_type is not PathType.IMPLEMENTATION_SPECIFIC and (unclear := _UNCLEAR.search(path)):
-        fault = f"may not contain {shown(unclear.group())}: no such request would match"
+        fault = f"may not contain {shown(unclear.group())}: Kubernetes refuses it, leave it out"
         raise fields.fault("path", fault, PATH_INVALID)
     backend = fields.required_child("backend")
     return IngressPath(path, path_type, _backend(backend, version))
@@ -174,22 +175,27 @@ def _service_name(fields: Fields, key: str) -> str:
     return name
 
 
-def _tls(fields: Fields) -> IngressTLS:
+def _tls(spec: Fields) -> Iterator[IngressTLS]:
     """
-    Decode a TLS entry; a bad host is left out.
+    Decode the TLS entries; bad hosts are left out, and entries that have no other.
 
-    When no host is left the entry is, too: an entry without hosts would mean all hosts.
+    An entry without hosts would mean all of them. One of a wrong shape makes the Ingress unusable:
+    nobody knows which hosts it wanted to protect. A name that no Secret can have stays: its hosts
+    are TLS hosts, and the compiler says that there is no such Secret.
     """
-    written = fields.texts("hosts")
-    hosts: list[str] = []
-    for index, each in enumerate(written):
-        try:
-            hosts.append(_tls_host(fields, f"hosts[{index}]", each))
-        except Unusable as unusable:
-            fields.problems.append(unusable.problem)
-    if written and not hosts:
-        raise Unusable(Problem(fields.path("hosts"), "has no usable host left", HOST_INVALID))
-    return IngressTLS(tuple(hosts), fields.checked("secretName", subdomain_fault))
+    for fields in spec.children("tls"):
+        written = fields.texts("hosts")
+        hosts: list[str] = []
+        for index, each in enumerate(written):
+            try:
+                hosts.append(_tls_host(fields, f"hosts[{index}]", each))
+            except Unusable as unusable:
+                fields.problems.append(unusable.problem)
+        if written and not hosts:
+            fault = Problem(fields.path("hosts"), "has no usable host left", HOST_INVALID)
+            fields.problems.append(fault)
+            continue
+        yield IngressTLS(tuple(hosts), fields.text("secretName"))
 
 
 def _tls_host(fields: Fields, step: str, written: str) -> str:

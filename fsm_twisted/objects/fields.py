@@ -162,6 +162,11 @@ class Fields:
                 self.problems.append(unusable.problem)
         return tuple(found)
 
+    def children(self, key: str) -> Iterator[Fields]:
+        """Yield the objects of a list, all of which must be objects."""
+        for index, value in enumerate(self._list(key)):
+            yield Fields.of(value, self.problems, self, f"{key}[{index}]")
+
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of strings."""
         items = self._list(key)

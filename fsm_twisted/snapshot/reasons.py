@@ -191,7 +191,7 @@ FINDINGS = _findings(
         "path_invalid",
         _E,
         "a path or pathType cannot be used",
-        "begin the path with '/', use Exact, Prefix or ImplementationSpecific",
+        "begin the path with '/', without '//', '%2F' and dot segments; mend pathType",
     ),
     (
         "host_invalid",

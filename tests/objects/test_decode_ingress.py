@@ -187,6 +187,15 @@ def test_a_tls_entry_whose_hosts_are_all_bad_does_not_become_one_for_all_hosts()
     ]
 
 
+@pytest.mark.parametrize("name", ["other/cert", "A_b", "../x"])
+def test_a_tls_entry_stays_one_although_no_secret_can_have_the_name(name: str) -> None:
+    entries = [{"hosts": ["a.b"], "secretName": name}]
+    value, decoded = decoded_ingress(doc.ingress(tls=entries))
+
+    assert value.tls == (IngressTLS(("a.b",), name),)
+    assert decoded.problems == ()
+
+
 @pytest.mark.parametrize("api_version", ["networking.k8s.io/v1beta1", "extensions/v1beta1"])
 def test_the_older_versions_say_the_same_in_their_own_words(api_version: str) -> None:
     old_path = {"path": "/", "backend": {"serviceName": "web", "servicePort": 80}}
