@@ -8,12 +8,21 @@ no counter ever falls.
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Self, TypeVar
+from operator import add
+from typing import Final, Self, TypeVar
 
 import attrs
 
-from fsm_twisted.observe.cells import SECONDS, UpstreamCells
+from fsm_twisted.observe.cells import (
+    BUCKETS,
+    DURATION,
+    PLACES,
+    REQUESTS,
+    UPSTREAM,
+    UpstreamCells,
+)
 
 _Key = TypeVar("_Key")
 Number = int | float
@@ -22,8 +31,19 @@ _Number = TypeVar("_Number", int, Number)
 UpstreamKey = tuple[str, str, str]
 """Namespace, Ingress and Service: what series are labelled with."""
 
-_VERSION: Final = 1
-_BUCKETS: Final = len(SECONDS) + 1
+_VERSION: Final = 2
+
+# How the numbers of one upstream travel: those that have names, then the places of `cells`.
+_ROW: Final = struct.Struct(f"<qqqdd{PLACES}q")
+_NAMED: Final = 5
+_NOTHING: Final = (0, 0, 0, 0.0, 0.0, *(0,) * PLACES)
+_DURATION, _UPSTREAM = (
+    slice(each.start + _NAMED, each.stop + _NAMED, each.step) for each in (DURATION, UPSTREAM)
+)
+_REQUESTS: Final = [
+    ((method.decode("ascii"), digit), place + _NAMED)
+    for (method, digit), place in REQUESTS.items()
+]
 
 
 class ReportError(ValueError):
@@ -34,42 +54,34 @@ class ReportError(ValueError):
 class Durations:
     """A histogram: counts by bucket (not cumulated), and the sum in seconds."""
 
-    counts: tuple[int, ...] = (0,) * _BUCKETS
+    counts: tuple[int, ...] = (0,) * BUCKETS
     seconds: float = 0.0
-
-    def plus(self, other: Durations) -> Durations:
-        """Add two histograms."""
-        counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
-        return Durations(counts, self.seconds + other.seconds)
 
 
 @attrs.frozen
 class UpstreamCounts:
-    """The cells of one (Ingress, Service) at one moment; see `UpstreamCells`."""
+    """
+    The cells of one (Ingress, Service) at one moment; see `UpstreamCells`.
 
-    requests: Mapping[tuple[str, int], int] = attrs.field(factory=dict)
-    duration: Durations = Durations()
-    upstream: Durations = Durations()
-    retries: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
+    ``numbers`` are all of them but ``passed`` in a row, which is added and sent as it is: there
+    may be ten thousand upstreams. They are read by name.
+    """
+
+    numbers: tuple[Number, ...] = _NOTHING
     passed: Mapping[str, int] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, cells: UpstreamCells) -> Self:
         """Copy *cells*."""
-        return cls(
-            {
-                (method.decode("ascii"), digit): number
-                for (method, digit), number in cells.requests.items()
-            },
-            Durations(tuple(cells.duration.counts), cells.duration.seconds),
-            Durations(tuple(cells.upstream.counts), cells.upstream.seconds),
-            cells.retries,
+        numbers = (
             cells.bytes_in,
             cells.bytes_out,
-            dict(cells.passed),
+            cells.retries,
+            cells.duration_seconds,
+            cells.upstream_seconds,
+            *cells.counts,
         )
+        return cls(numbers, dict(cells.passed))
 
     @classmethod
     def taken(cls, cells: UpstreamCells) -> Self:
@@ -78,17 +90,45 @@ class UpstreamCounts:
         cells.clear()
         return counts
 
+    @property
+    def requests(self) -> Mapping[tuple[str, int], int]:
+        """Requests by method and first digit of the status, where there were any."""
+        numbers = self.numbers
+        return {key: int(numbers[place]) for key, place in _REQUESTS if numbers[place]}
+
+    @property
+    def duration(self) -> Durations:
+        """From the head of requests to the end of their answers."""
+        return Durations(self._buckets(_DURATION), self.numbers[3])
+
+    @property
+    def upstream(self) -> Durations:
+        """The part of it that is the endpoint's."""
+        return Durations(self._buckets(_UPSTREAM), self.numbers[4])
+
+    def _buckets(self, places: slice) -> tuple[int, ...]:
+        return tuple(map(int, self.numbers[places]))
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes of requests."""
+        return int(self.numbers[0])
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of answers."""
+        return int(self.numbers[1])
+
+    @property
+    def retries(self) -> int:
+        """Requests that were sent to an endpoint again."""
+        return int(self.numbers[2])
+
     def plus(self, other: UpstreamCounts) -> UpstreamCounts:
         """Add the counts of another process."""
-        return UpstreamCounts(
-            _added(self.requests, other.requests),
-            self.duration.plus(other.duration),
-            self.upstream.plus(other.upstream),
-            self.retries + other.retries,
-            self.bytes_in + other.bytes_in,
-            self.bytes_out + other.bytes_out,
-            _added(self.passed, other.passed),
-        )
+        numbers = tuple(map(add, self.numbers, other.numbers))
+        passed = _added(self.passed, other.passed) if other.passed else self.passed
+        return UpstreamCounts(numbers, passed)
 
 
 @attrs.frozen
@@ -129,19 +169,12 @@ class Report:
         return attrs.evolve(self, upstreams=kept)
 
     def to_bytes(self) -> bytes:
-        """Encode for `from_bytes`."""
-        upstreams = [
-            [
-                *key,
-                [[method, digit, n] for (method, digit), n in counts.requests.items()],
-                [*counts.duration.counts, counts.duration.seconds],
-                [*counts.upstream.counts, counts.upstream.seconds],
-                [counts.retries, counts.bytes_in, counts.bytes_out, dict(counts.passed)],
-            ]
-            for key, counts in self.upstreams.items()
-        ]
-        whole = [_VERSION, upstreams, dict(self.counters), dict(self.gauges)]
-        return json.dumps(whole, separators=(",", ":")).encode("utf-8")
+        """Encode for `from_bytes`: a line of JSON, and a row of numbers for each upstream."""
+        labels = [[*key, counts.passed] for key, counts in self.upstreams.items()]
+        whole = [_VERSION, labels, dict(self.counters), dict(self.gauges)]
+        head = json.dumps(whole, separators=(",", ":")).encode("utf-8")
+        rows = [_ROW.pack(*counts.numbers) for counts in self.upstreams.values()]
+        return b"".join((head, b"\n", *rows))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -151,25 +184,21 @@ class Report:
         Raises:
             ReportError: It is none, or of another version.
         """
+        head, _, rows = data.partition(b"\n")
         try:
-            version, *rest = json.loads(data)
+            version, *rest = json.loads(head)
             if version == _VERSION:
-                upstreams, counters, gauges = rest
-                counts = {(row[0], row[1], row[2]): _counts(row) for row in upstreams}
-                return cls(counts, counters, gauges)
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+                labels, counters, gauges = rest
+                upstreams = {
+                    (namespace, ingress, service): UpstreamCounts(numbers, passed)
+                    for (namespace, ingress, service, passed), numbers in zip(
+                        labels, _ROW.iter_unpack(rows), strict=True
+                    )
+                }
+                return cls(upstreams, counters, gauges)
+        except (ValueError, TypeError, KeyError, IndexError, struct.error) as error:
             raise ReportError("not a report") from error
         raise ReportError(f"a report of version {version!r}, not {_VERSION}")
-
-
-def _counts(row: list[Any]) -> UpstreamCounts:
-    requests, duration, upstream, numbers = row[3:]
-    return UpstreamCounts(
-        {(str(method), digit): n for method, digit, n in requests},
-        Durations(tuple(duration[:-1]), duration[-1]),
-        Durations(tuple(upstream[:-1]), upstream[-1]),
-        *numbers,
-    )
 
 
 def _added(one: Mapping[_Key, _Number], other: Mapping[_Key, _Number]) -> Mapping[_Key, _Number]:

@@ -22,8 +22,8 @@ from fsm_twisted.workers.questions import Asked, Questions
 
 # What a worker that is killed has counted since it last told is lost.
 TELL_SECONDS: Final = 1.0
-# Telling costs a worker 10 us for each upstream: not more than half a per cent of its time.
-UPSTREAMS_A_SECOND: Final = 500
+# Telling costs worker and master each 5 us for each upstream: half a per cent of their time.
+UPSTREAMS_A_SECOND: Final = 1000
 LONGEST_SECONDS: Final = 10.0
 FORGET_SECONDS: Final = 60.0
 
@@ -44,7 +44,7 @@ class Teller:
         self._plane = plane
         self._questions: list[bytes] = []
         self._is_telling = False
-        self._told = 0
+        self._telling = self._told = 0  # upstreams, so far and the last time
         self._last = Report()
         self._seen: tuple[int, ...] = ()
         self._was_idle = False
@@ -61,8 +61,8 @@ class Teller:
         if self._channel.is_closed:
             return
         if not self._is_telling and not self._is_quiet():
-            self._told = 0
             self._begin()
+        # By what was told the last time: this time, it has only begun.
         pause = min(max(TELL_SECONDS, self._told / UPSTREAMS_A_SECOND), LONGEST_SECONDS)
         self._reactor.callLater(pause, self._tell_again)
 
@@ -90,6 +90,7 @@ class Teller:
 
     def _begin(self) -> None:
         self._is_telling = True
+        self._telling = 0
         questions, self._questions = self._questions, []
         self._tell(questions, news_of(self._plane))
 
@@ -100,7 +101,7 @@ class Teller:
         if piece is not None:
             if piece != self._last:
                 self._channel.send(Kind.METRICS, piece.to_bytes())
-            self._told += len(piece.upstreams)
+            self._telling += len(piece.upstreams)
             if not piece.upstreams:
                 self._last = piece
             self._reactor.callLater(0, self._tell, questions, pieces)
@@ -108,6 +109,7 @@ class Teller:
         for question in questions:
             self._channel.send(Kind.METRICS, question)
         self._is_telling = False
+        self._told = self._telling
         if self._questions:
             self._begin()
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsm_twisted.observe.cells import METHODS as METHODS_KNOWN
 from fsm_twisted.observe.cells import SECONDS, UpstreamCells
 from fsm_twisted.observe.report import Report, ReportError, UpstreamCounts
 from tests.observe.strategies import KEYS, METHODS, REPORTS
@@ -85,8 +86,10 @@ def test_methods_that_clients_think_up_take_no_memory(methods: list[bytes]) -> N
         cells.observe(method, 2, 0.1, 0.1)
         cells.count(method, 4, 0.1)
 
-    assert len(cells.requests) <= 2 * 7
-    assert sum(cells.requests.values()) == 2 * len(methods)
+    requests = UpstreamCounts.of(cells).requests
+    assert len(cells.counts) == len(UpstreamCells().counts)
+    assert sum(requests.values()) == 2 * len(methods)
+    assert {method for method, _ in requests} <= {"OTHER", *map(bytes.decode, METHODS_KNOWN)}
 
 
 @given(method=METHODS, seconds=st.floats(0, 1000), share=st.floats(0, 1))
@@ -105,7 +108,7 @@ def test_a_duration_on_a_bound_counts_as_not_above_it(bound: float) -> None:
     cells = UpstreamCells()
     cells.count(b"GET", 2, bound)
 
-    assert cells.duration.counts.index(1) == SECONDS.index(bound)
+    assert UpstreamCounts.of(cells).duration.counts.index(1) == SECONDS.index(bound)
 
 
 def test_what_has_counted_nothing_says_so() -> None:
@@ -114,3 +117,17 @@ def test_what_has_counted_nothing_says_so() -> None:
 
     cells.bytes_in += 1
     assert not cells.is_untouched
+
+
+def test_what_was_taken_is_not_there_a_second_time() -> None:
+    cells = UpstreamCells()
+    cells.observe(b"GET", 2, 0.5, 0.25)
+    cells.count_passed("ok")
+    cells.retries += 1
+    before = UpstreamCounts.of(cells)
+
+    assert UpstreamCounts.taken(cells) == before
+    assert cells.is_untouched
+    assert UpstreamCounts.of(cells) == UpstreamCounts()
+    assert (before.duration.seconds, before.upstream.seconds) == (0.5, 0.25)
+    assert (before.requests, before.passed, before.retries) == ({("GET", 2): 1}, {"ok": 1}, 1)

@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from fsm_twisted.observe.cells import UpstreamCells
 from fsm_twisted.observe.report import Report, ReportError, UpstreamCounts
 from fsm_twisted.workers.channel import Kind
 from fsm_twisted.workers.counts import FORGET_SECONDS, Counts
@@ -16,8 +17,14 @@ from fsm_twisted.workers.questions import ANSWER_SECONDS
 KEY = ("n", "i", "s")
 
 
+def upstreams(retries: int) -> dict[tuple[str, str, str], UpstreamCounts]:
+    cells = UpstreamCells()
+    cells.retries = retries
+    return {KEY: UpstreamCounts.of(cells)}
+
+
 def report(retries: int, counted: int = 0, connections: int = 1) -> Report:
-    return Report({KEY: UpstreamCounts(retries=retries)}, {"c": counted}, {"g": connections})
+    return Report(upstreams(retries), {"c": counted}, {"g": connections})
 
 
 class Worker:
@@ -110,12 +117,12 @@ def test_the_next_worker_of_a_post_counts_on_from_what_the_dead_one_had() -> Non
 def test_what_a_worker_told_before_it_died_within_an_answer_counts() -> None:
     world = World(workers=1)
     found = world.ask()
-    world.counts.received(1, Report({KEY: UpstreamCounts(retries=5)}).to_bytes())
+    world.counts.received(1, Report(upstreams(5)).to_bytes())
 
     world.workers[0].is_held = False
     world.counts.gone(1)
 
-    assert found == [Report({KEY: UpstreamCounts(retries=5)})]
+    assert found == [Report(upstreams(5))]
 
 
 def test_a_silent_worker_is_waited_for_so_long_and_stands_with_what_it_last_said() -> None:

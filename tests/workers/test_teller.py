@@ -8,11 +8,19 @@ import pytest
 from twisted.internet.task import Clock
 
 from fsm_twisted.net.sweep import Sweep
+from fsm_twisted.observe.report import Report, UpstreamCounts
 from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.proxy.places import Refusal
 from fsm_twisted.proxy.plane import DataPlane
+from fsm_twisted.proxy.telemetry import UPSTREAMS_PER_PIECE
 from fsm_twisted.workers.channel import Kind
-from fsm_twisted.workers.counts import LONGEST_SECONDS, TELL_SECONDS, Teller
+from fsm_twisted.workers.counts import (
+    LONGEST_SECONDS,
+    TELL_SECONDS,
+    UPSTREAMS_A_SECOND,
+    Teller,
+)
+from tests.proxy.worlds import serving, upstream
 
 
 class Channel:
@@ -87,3 +95,28 @@ def test_a_quiet_worker_does_not_look_at_its_upstreams_every_second(world: World
     world.told(3 * LONGEST_SECONDS)
 
     assert 2 <= len(looked) <= 4
+
+
+def test_many_busy_upstreams_are_told_as_often_as_their_number_allows(world: World) -> None:
+    number = 3 * UPSTREAMS_A_SECOND
+    each = [upstream("web", 1, ingress=f"i{index}") for index in range(number)]
+    world.plane.activate(serving(*each))
+    seconds = 13
+    for _ in range(seconds):
+        world.plane.budget.requests += number
+        for state in world.plane.runtime.upstreams.values():
+            state.cells.observe(b"GET", 2, 0.5, 0.25)
+        world.told(TELL_SECONDS)
+        for _ in range(number // UPSTREAMS_PER_PIECE):
+            world.clock.advance(0)
+
+    reports = [Report.from_bytes(each) for each in world.channel.sent]
+    rows = sum(len(report.upstreams) for report in reports)
+    total = sum(n for r in reports for c in r.upstreams.values() for n in c.requests.values())
+
+    # At the first time nobody knows that there are so many.
+    assert rows == number * (1 + seconds // 3)
+    assert total + sum(
+        sum(UpstreamCounts.of(state.cells).requests.values())
+        for state in world.plane.runtime.upstreams.values()
+    ) == (seconds * number)
