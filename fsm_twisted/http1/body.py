@@ -221,9 +221,7 @@ class ChunkedReader:
             size = self._open(line[1], line[2])
             position = line.end()
             if size == 0:
-                self._trailers = LineScan(
-                    self._limits, self._trailer_fault, long_first="head_too_large"
-                )
+                self._trailers = LineScan(self._limits, self._trailer_fault, start_bytes=None)
                 self._feed_trailers(data[position:])
                 break
             pieces.append(data[position : position + size])

@@ -81,7 +81,8 @@ class HeadReader:
     def _feed_piece(self, data: bytes) -> bytes | None:
         scan = self._scan
         if scan is None:
-            scan = LineScan(self._limits, self._fault, long_first="target_too_long")
+            limits = self._limits
+            scan = LineScan(limits, self._fault, start_bytes=limits.line_bytes)
             self._scan = scan
         gathered = scan.gathered
         gathered += self.take_rest() + data

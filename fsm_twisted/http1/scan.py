@@ -18,13 +18,13 @@ class LineScan:
     first in the stream is reported.
     """
 
-    __slots__ = ("_fault", "_limits", "_line", "_long_first", "_seen", "gathered")
+    __slots__ = ("_fault", "_limits", "_line", "_seen", "_start_bytes", "gathered")
 
-    def __init__(self, limits: HeadLimits, fault: Fault, *, long_first: str) -> None:
+    def __init__(self, limits: HeadLimits, fault: Fault, *, start_bytes: int | None) -> None:
         self.gathered = bytearray()
         self._limits = limits
         self._fault = fault
-        self._long_first = long_first  # the code for a first line that is too long
+        self._start_bytes = start_bytes  # most of the start line; None: the first one is a field
         self._line = 0  # where the unfinished line begins
         self._seen = 0  # up to where bytes have been judged
 
@@ -37,7 +37,7 @@ class LineScan:
 
         Raises:
             Exception: As the *fault* of the constructor makes it: ``bad_request`` for a control
-                byte, bare CR or bare LF, ``head_too_large`` (or *long_first*) for a limit.
+                byte, bare CR or bare LF, ``target_too_long`` or ``head_too_large`` for a limit.
         """
         gathered = self.gathered
         while (newline := gathered.find(b"\n", self._seen)) >= 0:
@@ -54,13 +54,12 @@ class LineScan:
 
     def _judge(self, stop: int, content: int) -> None:
         """Refuse the bytes up to *stop*, of which those up to *content* are no line end."""
-        limits = self._limits
+        head_bytes, start_bytes = self._limits.head_bytes, self._start_bytes
         stray = STRAY.search(self.gathered, self._seen, stop)
         fault = stop if stray is None else stray.start()
-        if content - self._line > limits.line_bytes and fault > self._line + limits.line_bytes:
-            code = "head_too_large" if self._line else self._long_first
-            raise self._fault(code, f"a line of over {limits.line_bytes} bytes")
-        if stop > limits.head_bytes and fault >= limits.head_bytes:
-            raise self._fault("head_too_large", f"over {limits.head_bytes} bytes")
+        if start_bytes is not None and not self._line and min(content, fault) > start_bytes:
+            raise self._fault("target_too_long", f"a start line of over {start_bytes} bytes")
+        if stop > head_bytes and fault >= head_bytes:
+            raise self._fault("head_too_large", f"over {head_bytes} bytes")
         if stray is not None:
             raise self._fault("bad_request", f"stray byte at {fault}")

@@ -44,8 +44,8 @@ class HeadLimits:
     """
     How large a head, or the trailers of a chunked body, may be.
 
-    ``line_bytes`` is for one line without its CRLF, ``head_bytes`` for all lines with theirs,
-    the empty one included. A head of up to ``harmless_bytes`` breaks none of the limits.
+    ``line_bytes`` is for the first line without its CRLF, ``head_bytes`` for all lines with
+    theirs, the empty one included. A head of up to ``harmless_bytes`` breaks none of the limits.
     """
 
     line_bytes: int = 16384
@@ -119,9 +119,7 @@ def check_size(block: bytes, limits: HeadLimits, fault: Fault) -> None:
     Raises:
         Exception: As *fault* makes it: ``target_too_long`` or ``head_too_large``.
     """
-    for number, line in enumerate(block.split(b"\r\n")):
-        if len(line) > limits.line_bytes:
-            code = "head_too_large" if number else "target_too_long"
-            raise fault(code, f"line {number + 1} is over {limits.line_bytes} bytes")
+    if block.find(b"\r\n") > limits.line_bytes:
+        raise fault("target_too_long", f"the first line is over {limits.line_bytes} bytes")
     if len(block) > limits.head_bytes:
         raise fault("head_too_large", f"the head is over {limits.head_bytes} bytes")

@@ -86,7 +86,7 @@ TRAFFIC: tuple[Option, ...] = (
         "16k",
         read_head_size,
         "1k to 1m",
-        "Longest line of a head: request line (414) or field (431).",
+        "Longest request line (414).",
     ),
     Option("head-limit", "Limits", "32k", read_head_size, "1k to 1m", "Largest head (431)."),
     Option(

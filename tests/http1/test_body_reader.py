@@ -234,7 +234,8 @@ def test_row_23_malformed_trailers_are_refused(trailer: bytes) -> None:
 def test_row_23_trailers_have_the_limits_of_a_head() -> None:
     limits = HeadLimits(line_bytes=30, head_bytes=100, fields=4)
 
-    assert chunked_refusal(b"0\r\n" + b"X: %b" % (b"y" * 28), limits) == "bad_framing"
+    assert chunked_refusal(b"0\r\n" + b"X: %b" % (b"y" * 98), limits) == "bad_framing"
+    assert chunked_refusal(b"0\r\n" + b"X: %b\r\n\r\n" % (b"y" * 28), limits) == "done"
     assert (
         chunked_refusal(b"0\r\n" + b"X: 345678901234567\r\n" * 5 + b"X", limits) == "bad_framing"
     )

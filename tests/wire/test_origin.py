@@ -224,4 +224,5 @@ def test_row_32_a_head_at_its_limits_is_served(client: Client, lane: Lane) -> No
     many = b"".join(b"X-%d: a\r\n" % n for n in range(120))
     assert client.ask(lane.get(extra=many)).status == 200
     assert client.ask(lane.get(extra=(b"X: " + b"a" * 15000 + b"\r\n") * 2)).status == 200
+    assert client.ask(lane.get(extra=b"Cookie: " + b"a" * 30000 + b"\r\n")).status == 200
     assert client.ask(lane.get(b"/" + b"a" * 16000)).status == 200
