@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from fsm_twisted.message.heads import RequestHead, ResponseHead
     from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.plane import DataPlane
-    from fsm_twisted.proxy.tunnel import Tunnel
 
 # Input that may wait while a request is being served (pipelining); then the client must wait.
 WAITING_BYTES = 64 * 1024
@@ -42,22 +41,14 @@ class Downstream(Http1Output):
         "_body",
         "_ends_after_reply",
         "_heads",
-        "_input",
-        "_input_has_ended",
         "_is_between",
         "_is_serving",
-        "peer",
-        "tunnel",
     )
 
     def __init__(self, plane: DataPlane, peer: Peer) -> None:
-        super().__init__(plane)
-        self.peer = peer
-        self.tunnel: Tunnel | None = None
+        super().__init__(plane, peer)
         self._body: BodyReader | None = None  # of the request being served, while incomplete
         self._heads = HeadReader(plane.options.limits)
-        self._input = b""
-        self._input_has_ended = False
         self._is_serving = False
         self._is_between = True  # two requests, with nothing of the next one here
         self._ends_after_reply = False
@@ -254,13 +245,7 @@ class Downstream(Http1Output):
             first = write_response_head(head, b"")
             tunnel.begun(len(first), len(data))
             self.write(first + data)
-            data, self._input = self._input, b""
-            if data:
-                tunnel.data(self, data)
-            if self._input_has_ended:
-                tunnel.input_ended(self)
-            else:
-                self.resumeProducing()
+            self.begin(tunnel)
 
     def input_ended(self) -> None:
         """Learn that the client sends no more; it may still wait for its answer."""
@@ -324,23 +309,6 @@ class Downstream(Http1Output):
         else:
             self.resumeProducing()
 
-    def output_ended(self) -> None:
-        """Linger, so that the last answer is not destroyed by a reset."""
-        if self.tunnel is not None:
-            self.tunnel.output_ended(self)
-        elif self._input_has_ended:
-            self.close()
-        else:
-            self._input = b""
-            self.linger()
-
-    def output_progressed(self) -> None:
-        """Give the client time for the rest."""
-        if self.tunnel is not None:
-            self.tunnel.keep_alive()
-        else:
-            self.deadline = self.plane.seconds() + self.plane.options.body_seconds
-
     def output_drained(self) -> None:
         """Stop the clock that ran while output waited; serve what waited for room."""
         if self.exchange is not None and self._body is None:
@@ -360,7 +328,7 @@ class Downstream(Http1Output):
         if self.exchange is not None:
             self.exchange.request_timed_out()
         elif self.tunnel is not None or self._lingers or self.has_output:
-            self.abort() if self.has_output else self.close()
+            self.give_up()
         elif self._heads.pending:
             self.reply(REPLIES["request_timeout"], ends=True)
         else:
@@ -373,23 +341,10 @@ class Downstream(Http1Output):
         if self.is_idle and not self._lingers and not self.has_output:
             self.close()
 
-    def cut(self, code: str) -> None:
-        """Abort, for the reason *code*, whatever is under way."""
-        if self.exchange is not None:
-            self.exchange.cut(code)
-        self.abort()
-
     def closed(self) -> None:
         """Tell whoever is on the other side, once."""
-        self.plane.sweep.discard(self)
         self._body = None
-        exchange, self.exchange = self.exchange, None
-        tunnel, self.tunnel = self.tunnel, None
-        if exchange is not None:
-            exchange.client_gone()
-        if tunnel is not None:
-            tunnel.closed(self)
-        self.plane.forget(self)
+        super().closed()
 
 
 _NEVER = float("inf")

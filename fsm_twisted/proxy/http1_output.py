@@ -8,36 +8,33 @@ import attrs
 
 from fsm_twisted.http1.writer import LAST_CHUNK, write_chunk, write_response_head
 from fsm_twisted.message.framing import CHUNKED, UNTIL_CLOSE, Framing
-from fsm_twisted.proxy.lingering import Lingering
 from fsm_twisted.proxy.replies import SERVER, reply_bytes
+from fsm_twisted.proxy.serial_connection import SerialConnection
 from fsm_twisted.proxy.strict_transport import line_unless_said
 
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
     from fsm_twisted.message.heads import ResponseHead
+    from fsm_twisted.proxy.client import Peer
     from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.plane import DataPlane
     from fsm_twisted.proxy.record import Asked
     from fsm_twisted.snapshot.reasons import ReplyReason
 
 
-class Http1Output(Lingering):
+class Http1Output(SerialConnection):
     """
     What a client's connection writes: one answer after the other.
 
     Attributes:
-        exchange: The one being served.
         asked: A request that we answer ourselves, while that is being written down.
-        note: What the access log says of the client.
     """
 
-    __slots__ = ("_ends", "_is_rechunked", "asked", "exchange", "note")
+    __slots__ = ("_ends", "_is_rechunked", "asked")
 
-    def __init__(self, plane: DataPlane) -> None:
-        super().__init__(plane)
-        self.exchange: Exchange | None = None
+    def __init__(self, plane: DataPlane, peer: Peer) -> None:
+        super().__init__(plane, peer)
         self.asked: Asked | None = None
-        self.note = b""
         self._is_rechunked = False
         self._ends = False  # with this answer, as the client has been told
 

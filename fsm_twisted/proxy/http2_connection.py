@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from fsm_twisted.http2 import events
 from fsm_twisted.http2.codes import ErrorCode
@@ -12,11 +12,31 @@ from fsm_twisted.net.loop import outbox_of
 from fsm_twisted.proxy.lingering import Lingering
 
 if TYPE_CHECKING:
-    from fsm_twisted.proxy.http2_output import Http2Output
+    from fsm_twisted.message.fields import Fields
     from fsm_twisted.proxy.plane import DataPlane
 
 
-class Http2Connection(Lingering):
+class Waiting(Protocol):
+    """What waits for room."""
+
+    def push(self) -> None:
+        """Send what waits, as far as there is room."""
+
+
+class Stream(Waiting, Protocol):
+    """What a stream of either kind is told."""
+
+    def data_received(self, data: bytes, *, ended: bool) -> None:
+        """Take part of a body."""
+
+    def trailers_received(self, fields: Fields) -> None:
+        """Take the end of a body."""
+
+
+StreamT = TypeVar("StreamT", bound=Stream)
+
+
+class Http2Connection(Lingering, Generic[StreamT]):
     """
     A connection of many streams.
 
@@ -27,12 +47,13 @@ class Http2Connection(Lingering):
         codec: The state of the connection; `touch` after each call that may have output.
     """
 
-    __slots__ = ("_is_touched", "_queued", "_waiting", "codec")
+    __slots__ = ("_is_touched", "_queued", "_streams", "_waiting", "codec")
 
     def __init__(self, plane: DataPlane, codec: Connection) -> None:
         super().__init__(plane)
         self.codec = codec
-        self._waiting: dict[Http2Output, None] = {}  # for room in the socket, in their order
+        self._streams: dict[int, StreamT] = {}
+        self._waiting: dict[Waiting, None] = {}  # for room in the socket, in their order
         self._is_touched = False
         self._queued = 0  # bytes of bodies that the codec has had since the last write
 
@@ -75,7 +96,7 @@ class Http2Connection(Lingering):
         if not self._is_touched:
             self.touch()
 
-    def wait_for_room(self, stream: Http2Output) -> None:
+    def wait_for_room(self, stream: Waiting) -> None:
         """Have *stream* pushed once the peer reads."""
         self._waiting[stream] = None
 
@@ -86,6 +107,29 @@ class Http2Connection(Lingering):
             stream = next(iter(self._waiting))
             del self._waiting[stream]
             stream.push()
+
+    # Input
+
+    def _data_received(self, event: events.DataReceived) -> None:
+        stream = self._streams.get(event.stream)
+        if stream is not None:
+            stream.data_received(event.data, ended=event.end)
+
+    def _trailers_received(self, event: events.TrailersReceived) -> None:
+        stream = self._streams.get(event.stream)
+        if stream is not None:
+            stream.trailers_received(event.fields)
+
+    def _window_opened(self, event: events.WindowOpened) -> None:
+        stream = self._streams.get(event.stream)
+        if stream is not None:
+            stream.push()
+
+    def input_ended(self) -> None:
+        """Close: streams cannot be half of a connection."""
+        self.close()
+
+    # The end
 
     def forget(self, number: int) -> None:
         """Strike a stream off the list."""

@@ -32,7 +32,7 @@ GOAWAY_SECONDS: Final = 1.0
 """How long after the first GOAWAY of a drain the last one follows: a round trip at least."""
 
 
-class Http2Downstream(Http2Connection):
+class Http2Downstream(Http2Connection[Http2Stream]):
     """
     A client's HTTP/2 connection.
 
@@ -46,7 +46,6 @@ class Http2Downstream(Http2Connection):
         "_firm_end",
         "_head_begun",
         "_rest_end",
-        "_streams",
         "note",
         "peer",
     )
@@ -57,7 +56,6 @@ class Http2Downstream(Http2Connection):
         super().__init__(plane, codec)
         self.peer = peer
         self.note = b""
-        self._streams: dict[int, Http2Stream] = {}
         # Of the deadline: what streams put off, and what they do not (a head in pieces, a drain).
         self._rest_end = self._firm_end = _NEVER
         self._head_begun = self._drain_end = _NEVER
@@ -179,32 +177,13 @@ class Http2Downstream(Http2Connection):
     def _request_refused(self, event: events.RequestRefused) -> None:
         self._begin(event.stream, is_whole=event.end).reply(event.reason)
 
-    def _data_received(self, event: events.DataReceived) -> None:
-        stream = self._streams.get(event.stream)
-        if stream is not None:
-            stream.data_received(event.data, ended=event.end)
-
-    def _trailers_received(self, event: events.TrailersReceived) -> None:
-        stream = self._streams.get(event.stream)
-        if stream is not None:
-            stream.trailers_received(event.fields)
-
     def _stream_reset(self, event: events.StreamReset) -> None:
         stream = self._streams.get(event.stream)
         if stream is not None:
             stream.gone()
 
-    def _window_opened(self, event: events.WindowOpened) -> None:
-        stream = self._streams.get(event.stream)
-        if stream is not None:
-            stream.push()
-
     def _connection_ended(self, _: events.ConnectionEnded) -> None:
         self._end()
-
-    def input_ended(self) -> None:
-        """Close: streams cannot be half of a connection."""
-        self.close()
 
     # Output
 
@@ -255,7 +234,7 @@ class Http2Downstream(Http2Connection):
                 return
         self.deadline = _NEVER
         if self.has_output or self._lingers:
-            self.abort() if self.has_output else self.close()
+            self.give_up()
         else:
             self.say_goodbye()
             self._end()

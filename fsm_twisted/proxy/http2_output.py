@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
@@ -29,7 +29,7 @@ class Http2Output:
         has_ended: Nothing more will be given to be sent.
     """
 
-    connection: Http2Connection
+    connection: Http2Connection[Any]
     number = 0
     plane: DataPlane
     deadline = _NEVER

@@ -22,7 +22,7 @@ _SURELY_ALIVE_SECONDS: Final = 0.01
 _LAST_NUMBER: Final = 2**30  # of a stream: after half a thousand million of them, begin anew
 
 
-class Http2Upstream(Dialled, Http2Connection):
+class Http2Upstream(Dialled, Http2Connection["UpstreamStream"]):
     """
     A connection of a pool.
 
@@ -41,7 +41,6 @@ class Http2Upstream(Dialled, Http2Connection):
 
     __slots__ = (
         "_is_leaving",
-        "_streams",
         "_was_used",
         "endpoint",
         "heard",
@@ -64,7 +63,6 @@ class Http2Upstream(Dialled, Http2Connection):
         self.pool = pool
         self.is_connecting = self.is_coming = True
         self.heard = now
-        self._streams: dict[int, UpstreamStream] = {}
         self._is_leaving = False
         self._was_used = self.was_answered = False
 
@@ -180,16 +178,6 @@ class Http2Upstream(Dialled, Http2Connection):
     def answered(self) -> None:
         """Learn of the first answer."""
 
-    def _data_received(self, event: events.DataReceived) -> None:
-        stream = self._streams.get(event.stream)
-        if stream is not None:
-            stream.data_received(event.data, ended=event.end)
-
-    def _trailers_received(self, event: events.TrailersReceived) -> None:
-        stream = self._streams.get(event.stream)
-        if stream is not None:
-            stream.trailers_received(event.fields)
-
     def _stream_reset(self, event: events.StreamReset) -> None:
         stream = self._streams.get(event.stream)
         if stream is None:
@@ -200,11 +188,6 @@ class Http2Upstream(Dialled, Http2Connection):
             stream.was_reset(event.code)
         else:
             stream.was_invalid()
-
-    def _window_opened(self, event: events.WindowOpened) -> None:
-        stream = self._streams.get(event.stream)
-        if stream is not None:
-            stream.push()
 
     def _settings_changed(self, event: events.PeerSettings) -> None:
         if self.is_coming:
@@ -224,10 +207,6 @@ class Http2Upstream(Dialled, Http2Connection):
             stream.was_invalid()
         self.flush()
         self.finish()
-
-    def input_ended(self) -> None:
-        """Close: streams cannot be half of a connection."""
-        self.close()
 
     # Output
 

@@ -50,3 +50,10 @@ class Lingering(Descriptor):
         else:
             silence_end = self.plane.seconds() + LINGER_SECONDS
             self.deadline = min(silence_end, self._linger_end)
+
+    def give_up(self) -> None:
+        """Close; at once where what is still to be sent is not taken."""
+        if self.has_output:
+            self.abort()
+        else:
+            self.close()

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from fsm_twisted.observe.access import UNOPENED, pack_peer
-from fsm_twisted.proxy.lingering import Lingering
 from fsm_twisted.proxy.passage import Passage
+from fsm_twisted.proxy.serial_connection import SerialConnection
 from fsm_twisted.snapshot.reasons import REPLIES
 
 if TYPE_CHECKING:
     from fsm_twisted.proxy.client import Peer
     from fsm_twisted.proxy.plane import DataPlane
     from fsm_twisted.proxy.runtime import BoundRoute
-    from fsm_twisted.proxy.tunnel import Tunnel
     from fsm_twisted.snapshot.reasons import ReplyReason
 
 # What may wait for an endpoint's connection: a long ClientHello, and early data behind it.
@@ -38,7 +37,7 @@ class _Refused:
         return b""
 
 
-class PassedConnection(Lingering):
+class PassedConnection(SerialConnection):
     """
     A client's connection whose bytes go to an endpoint as they are.
 
@@ -50,28 +49,15 @@ class PassedConnection(Lingering):
         server_name: What its ClientHello asks for.
     """
 
-    __slots__ = (
-        "_input",
-        "_input_has_ended",
-        "asked",
-        "exchange",
-        "note",
-        "peer",
-        "tunnel",
-    )
+    __slots__ = ("asked",)
 
     READ_BYTES = 64 * 1024
     is_idle = False
 
     def __init__(self, plane: DataPlane, peer: Peer, server_name: bytes) -> None:
-        super().__init__(plane)
-        self.peer = peer
+        super().__init__(plane, peer)
         self.note = pack_peer(peer.address, b"", server_name)
-        self.exchange: Passage | None = None
         self.asked: _Refused | None = None
-        self.tunnel: Tunnel | None = None
-        self._input = b""
-        self._input_has_ended = False
 
     def start(self, bound: BoundRoute) -> None:
         """Look for an endpoint, and read what waits for it."""
@@ -88,16 +74,6 @@ class PassedConnection(Lingering):
 
     def describe(self) -> None:
         """Do nothing: what is known of the client was known from the start."""
-
-    def begin(self, tunnel: Tunnel) -> None:
-        """Pass on what has waited, and read on."""
-        data, self._input = self._input, b""
-        if data:
-            tunnel.data(self, data)
-        if self._input_has_ended:
-            tunnel.input_ended(self)
-        else:
-            self.resumeProducing()
 
     def reply(self, reason: ReplyReason, fields: bytes = b"", *, ends: bool = False) -> None:
         """Say by an alert that there is no way through; see `sides.ClientSide`."""
@@ -133,13 +109,6 @@ class PassedConnection(Lingering):
 
     # Output
 
-    def output_progressed(self) -> None:
-        """Give the client time for the rest."""
-        if self.tunnel is not None:
-            self.tunnel.keep_alive()
-        else:
-            self.deadline = self.plane.seconds() + self.plane.options.body_seconds
-
     def output_drained(self) -> None:
         """Begin to count the silence of a tunnel."""
         if self.tunnel is not None:
@@ -151,42 +120,12 @@ class PassedConnection(Lingering):
         self._input = b""
         self.finish()
 
-    def output_ended(self) -> None:
-        """Linger, so that the last bytes are not destroyed by a reset."""
-        if self.tunnel is not None:
-            self.tunnel.output_ended(self)
-        elif self._input_has_ended:
-            self.close()
-        else:
-            self.linger()
-
     # The end
 
     def expired(self) -> None:
         """Give up a tunnel that is silent, or a client that takes nothing."""
         self.deadline = _NEVER
-        if self.has_output:
-            self.abort()
-        else:
-            self.close()
+        self.give_up()
 
     def drain(self) -> None:
         """Go on: only the two ends know when a tunnel is over."""
-
-    def cut(self, code: str) -> None:
-        """Abort, for the reason *code*."""
-        if self.exchange is not None:
-            self.exchange.cut(code)
-        self.abort()
-
-    def closed(self) -> None:
-        """Tell whoever is on the other side, once."""
-        self.plane.sweep.discard(self)
-        self._input = b""
-        exchange, self.exchange = self.exchange, None
-        tunnel, self.tunnel = self.tunnel, None
-        if exchange is not None:
-            exchange.client_gone()
-        if tunnel is not None:
-            tunnel.closed(self)
-        self.plane.forget(self)
