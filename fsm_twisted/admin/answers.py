@@ -10,21 +10,22 @@ from typing import Final, Protocol
 import attrs
 from twisted.internet.defer import Deferred
 
-from fsm_twisted.admin.documents.certificates import certificate_rows
+from fsm_twisted.admin.documents.certificates import CERTIFICATE_STATES, certificate_rows
 from fsm_twisted.admin.documents.findings import finding_rows
 from fsm_twisted.admin.documents.overview import overview_json, program_json, worker_rows
-from fsm_twisted.admin.documents.routes import route_rows
+from fsm_twisted.admin.documents.routes import State, route_rows
 from fsm_twisted.admin.documents.upstreams import Live, upstream_rows
 from fsm_twisted.admin.documents.world import Json, World, time_text
 from fsm_twisted.admin.explain.answer import Explainer, PublicSide
 from fsm_twisted.admin.explain.question import ask
 from fsm_twisted.admin.history import History
-from fsm_twisted.admin.query import Filters, Query, QueryError, page
+from fsm_twisted.admin.query import Facet, Filters, Query, QueryError, page
 from fsm_twisted.admin.tail import MOST_SHOWN, Filter, RequestTail
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.controller import Controller
 from fsm_twisted.observe.live import Endpoints, WorkerFacts
 from fsm_twisted.observe.report import Report
+from fsm_twisted.snapshot.reasons import Severity
 
 LONGEST_WAIT_SECONDS: Final = 30.0
 _STATUS: Final = re.compile(r"|[1-5](?:[0-9]{2}|[xX]{2})")
@@ -65,26 +66,28 @@ class NotYet(Exception):
     """Nothing has been compiled yet."""
 
 
+STATES: Final = tuple(each.value for each in State)
+SEVERITIES: Final = tuple(each.value for each in Severity)
 ROUTE_FILTERS: Final[Filters] = {
-    "state": lambda row: str(row["state"]),
-    "namespace": lambda row: str(row["ingress"]["namespace"]),
-    "ingress": lambda row: str(row["ingress"]["name"]),
-    "host": lambda row: str(row["host"]),
+    "state": Facet(lambda row: str(row["state"]), STATES),
+    "namespace": Facet(lambda row: str(row["ingress"]["namespace"])),
+    "ingress": Facet(lambda row: str(row["ingress"]["name"])),
+    "host": Facet(lambda row: str(row["host"])),
 }
 UPSTREAM_FILTERS: Final[Filters] = {
-    "state": lambda row: str(row["state"]),
-    "namespace": lambda row: str(row["namespace"]),
-    "service": lambda row: str(row["service"]),
+    "state": Facet(lambda row: str(row["state"]), STATES),
+    "namespace": Facet(lambda row: str(row["namespace"])),
+    "service": Facet(lambda row: str(row["service"])),
 }
 CERTIFICATE_FILTERS: Final[Filters] = {
-    "state": lambda row: str(row["state"]),
-    "namespace": lambda row: str((row["secret"] or {"namespace": ""})["namespace"]),
+    "state": Facet(lambda row: str(row["state"]), CERTIFICATE_STATES),
+    "namespace": Facet(lambda row: str((row["secret"] or {"namespace": ""})["namespace"])),
 }
 FINDING_FILTERS: Final[Filters] = {
-    "severity": lambda row: str(row["severity"]),
-    "code": lambda row: str(row["code"]),
-    "namespace": lambda row: str(row["object"]["namespace"]),
-    "name": lambda row: str(row["object"]["name"]),
+    "severity": Facet(lambda row: str(row["severity"]), SEVERITIES),
+    "code": Facet(lambda row: str(row["code"])),
+    "namespace": Facet(lambda row: str(row["object"]["namespace"])),
+    "name": Facet(lambda row: str(row["object"]["name"])),
 }
 FILTERS: Final = frozenset(each.name for each in attrs.fields(Filter))
 EXPLAIN_PARAMETERS: Final = frozenset({"method", "url", "client", "header"})

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
+import attrs
+
 from fsm_twisted.admin.documents.world import Json
 
 DEFAULT_LIMIT: Final = 500
@@ -14,8 +16,17 @@ MOST_ROWS: Final = 5000
 _LONGEST_VALUE: Final = 16 * 1024
 _PAGE: Final = frozenset({"limit", "offset"})
 
-Filters = Mapping[str, Callable[[Json], str]]
-"""By name in the query: what of a row must equal the value."""
+
+@attrs.frozen
+class Facet:
+    """What of a row must equal the value asked for; ``choices`` are all there are, if known."""
+
+    value_of: Callable[[Json], str]
+    choices: tuple[str, ...] = ()
+
+
+Filters = Mapping[str, Facet]
+"""By name in the query."""
 
 
 class QueryError(ValueError):
@@ -94,12 +105,17 @@ def page(rows: list[Json], query: Query, filters: Filters) -> Json:
     Return those of *rows* that the query asks for, a page of them.
 
     ``q`` is a part of any text of a row, in any case.
+
+    Raises:
+        QueryError: A value is none of those that there are, or no number.
     """
     limit = query.number("limit", DEFAULT_LIMIT, MOST_ROWS)
     offset = query.number("offset", 0, 10**9)
-    for name, value_of in filters.items():
+    for name, facet in filters.items():
         if wanted := query.text(name):
-            rows = [row for row in rows if value_of(row) == wanted]
+            if facet.choices and wanted not in facet.choices:
+                raise QueryError(f"{name} takes {', '.join(facet.choices)}")
+            rows = [row for row in rows if facet.value_of(row) == wanted]
     if part := query.text("q").lower():
         rows = [row for row in rows if any(part in text.lower() for text in texts_in(row))]
     items = rows[offset : offset + limit]

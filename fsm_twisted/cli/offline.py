@@ -91,9 +91,9 @@ class Offline:
         }
         try:
             query = Query({b"limit": [b"%d" % MOST_ROWS], **arguments}, names_of(filters))
+            return versioned(kind, page(rows(self.world), query, filters))
         except QueryError as error:
             raise Trouble(str(error)) from None
-        return versioned(kind, page(rows(self.world), query, filters))
 
     def _explain(self, parameters: Parameters) -> Json:
         given = dict(parameters)

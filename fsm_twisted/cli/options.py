@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 import click
+from click.core import ParameterSource
 
 from fsm_twisted.admin.documents.world import Json
 from fsm_twisted.cli.offline import Offline, Parameters, read_world
@@ -102,12 +103,12 @@ def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--manifests`` and ``--admin``; the command gets a `Where` as its first argument."""
 
     def called(**values: Any) -> Any:
-        where = Where(
-            values.pop("manifests"),
-            values.pop("recursive"),
-            values.pop("admin"),
-            take_compiler_options(values),
-        )
+        manifests, admin = values.pop("manifests"), values.pop("admin")
+        source = click.get_current_context().get_parameter_source("admin")
+        if manifests and source is ParameterSource.ENVIRONMENT:
+            admin = None  # the variable says which instance, not that one is asked
+        recursive = values.pop("recursive")
+        where = Where(manifests, recursive, admin, take_compiler_options(values))
         return command(where, **values)
 
     called.__name__, called.__doc__ = command.__name__, command.__doc__

@@ -154,6 +154,22 @@ def test_routes_are_a_table_with_states_and_reasons() -> None:
     assert "503 no_service: service_missing" in shop
 
 
+def test_manifests_win_over_the_instance_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    monkeypatch.setenv("FSM_INGRESS_ADMIN", "http://127.0.0.1:1")
+
+    assert fsm_ingress("routes", "--manifests", str(folder)).code == 0
+    assert fsm_ingress("routes").code == 2
+
+
+def test_a_state_that_does_not_exist_is_2_and_names_those_that_do(folder: Path) -> None:
+    ended = fsm_ingress("routes", "--manifests", str(folder), "--state", "brokn")
+
+    assert ended.code == 2
+    assert "state takes ok, degraded, broken" in ended.err
+
+
 def test_nobody_who_answers_is_2_with_a_way_out() -> None:
     ended = fsm_ingress("routes", "--admin", "http://127.0.0.1:1")
 

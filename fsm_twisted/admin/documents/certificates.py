@@ -16,7 +16,7 @@ from fsm_twisted.snapshot.model import CertificateEntry
 
 SOON_DAYS: Final = 30
 _DAY_SECONDS: Final = 86_400
-_ORDER: Final = (
+CERTIFICATE_STATES: Final = (
     "missing", "invalid", "foreign", "expired", "not_yet_valid", "lost", "not_covering",
     "expires_soon", "ok",
 )  # fmt: skip
@@ -38,7 +38,7 @@ def certificate_rows(world: World, default: CertificateEntry | None = None) -> l
     rows = [_row(each, world) for each in entries.values()]
     rows.sort(
         key=lambda row: (
-            _ORDER.index(row["state"]),
+            CERTIFICATE_STATES.index(row["state"]),
             row["secret"]["namespace"],
             row["secret"]["name"],
         )
@@ -99,7 +99,7 @@ def _findings(entries: list[TLSEntry], world: World) -> Iterator[Finding]:
 
 def _worst(entries: list[TLSEntry], leaf: LeafText | None, world: World) -> str:
     codes = set(codes_of(_findings(entries, world)))
-    for state in _ORDER:
+    for state in CERTIFICATE_STATES:
         if f"secret_{state}" in codes or f"certificate_{state}" in codes:
             return state
     return _time_state(leaf, world.now)
