@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def compiled(name: str, folder: Path) -> ModuleType:
+def compiled(name: str, places: pytest.TempPathFactory) -> ModuleType:
     """Return the compiled module *name*; skip the test where nothing can be compiled."""
     if importlib.util.find_spec(name) is not None:
         return importlib.import_module(name)
@@ -25,12 +25,18 @@ def compiled(name: str, folder: Path) -> ModuleType:
         pytest.skip("no C compiler here")
     if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
         pytest.skip("no headers of Python here")
-    command = [sys.executable, "setup.py", "-q", "build_ext"]
-    places = ["--build-lib", str(folder / "lib"), "--build-temp", str(folder / "temp")]
-    asked = os.environ | {"FSM_TWISTED_SPEEDUPS": "1"}
-    subprocess.run([*command, *places], cwd=ROOT, env=asked, check=True, capture_output=True)
+    folder = places.getbasetemp() / "speedups"
+    if not folder.exists():
+        _build(folder)
     path = (folder / "lib" / name.replace(".", "/")).with_suffix(EXTENSION_SUFFIXES[0])
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     return importlib.util.module_from_spec(spec)
+
+
+def _build(folder: Path) -> None:
+    command = [sys.executable, "setup.py", "-q", "build_ext"]
+    places = ["--build-lib", str(folder / "lib"), "--build-temp", str(folder / "temp")]
+    asked = os.environ | {"FSM_TWISTED_SPEEDUPS": "1"}
+    subprocess.run([*command, *places], cwd=ROOT, env=asked, check=True, capture_output=True)

@@ -7,6 +7,7 @@
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <stdint.h>
 #include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -14,7 +15,7 @@
 
 typedef const unsigned char *bytes;
 
-enum { NAME = 1, TARGET = 2, AUTHORITY = 4, DIGIT = 8, SUSPECT_ASKED = 16, SUSPECT_ANSWERED = 32 };
+enum { NAME = 1, TARGET = 2, AUTHORITY = 4, DIGIT = 8 };
 
 static unsigned char kind[256];
 
@@ -29,11 +30,28 @@ static const char *const answered_names[] = {
     "proxy-connection", "http2-settings", NULL,
 };
 static const char forwarded_prefix[] = "x-forwarded";
+enum { FORWARDED = sizeof forwarded_prefix - 1 };
+
+/* By first letter: one bit for each size, from 0 to 63 or more, that a special name has. */
+static uint64_t asked_sizes[256], answered_sizes[256];
+
+static uint64_t bit_of(size_t size)
+{
+    return (uint64_t)1 << (size < 63 ? size : 63);
+}
 
 static const char *const method_names[] = {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"};
 enum { METHODS = sizeof method_names / sizeof *method_names };
 static PyObject *methods[METHODS];
 static PyObject *harmless_name, *reference_request, *reference_answer;
+
+static void note_sizes(uint64_t *sizes, const char *const *names)
+{
+    for (; *names; names++) {
+        sizes[(unsigned char)**names] |= bit_of(strlen(*names));
+        sizes[(unsigned char)**names - 32] |= bit_of(strlen(*names));
+    }
+}
 
 static void fill_table(void)
 {
@@ -44,10 +62,10 @@ static void fill_table(void)
                 | (is_alnum || c == '-' || c == '.' || c == ':' ? AUTHORITY : 0)
                 | (c == '!' || c == '"' || (c >= '$' && c <= '~') ? TARGET : 0);
     }
-    for (const char *const *each = asked_names; *each; each++)
-        kind[(unsigned char)**each] |= SUSPECT_ASKED, kind[**each - 32] |= SUSPECT_ASKED;
-    for (const char *const *each = answered_names; *each; each++)
-        kind[(unsigned char)**each] |= SUSPECT_ANSWERED, kind[**each - 32] |= SUSPECT_ANSWERED;
+    note_sizes(asked_sizes, asked_names);
+    note_sizes(answered_sizes, answered_names);
+    for (size_t size = FORWARDED; size <= 63; size++)
+        asked_sizes['x'] |= bit_of(size), asked_sizes['X'] |= bit_of(size);
 }
 
 /* Whether NAME, as long as LOWER, is LOWER but for case; names hold letters, digits and "-". */
@@ -100,17 +118,6 @@ static bytes value_end(bytes at, bytes end)
     while (at < end && (*at == '\t' || (*at >= 0x20 && *at != 0x7f)))
         at++;
     return at;
-}
-
-/* Whether "onnection:" stands twice in the first SIZE bytes. */
-static int has_two_connections(bytes data, size_t size)
-{
-    static const char word[] = "onnection:";
-    bytes found = memmem(data, size, word, sizeof word - 1);
-    if (!found)
-        return 0;
-    found += sizeof word - 1;
-    return memmem(found, size - (found - data), word, sizeof word - 1) != NULL;
 }
 
 /* A field line without its CRLF: "name:value". */
@@ -191,8 +198,8 @@ static int scan_request(bytes data, bytes end, struct request *found)
         struct line line;
         if (!read_line(p, end, &line))
             return 0;
-        if (kind[*p] & SUSPECT_ASKED) {
-            if (is_named(p, line.size, "host")) {
+        if (asked_sizes[*p] & bit_of(line.size)) {
+            if (line.size == 4 && is_like(p, "host", 4)) {
                 if (found->authority || memcmp(p + 1, "ost", 3) != 0)
                     return 0;
                 bytes at = line.value;
@@ -211,15 +218,12 @@ static int scan_request(bytes data, bytes end, struct request *found)
                 found->kept_end = line.end;
             }
             else if (is_among(p, line.size, asked_names)
-                || (line.size >= sizeof forwarded_prefix - 1
-                    && is_like(p, forwarded_prefix, sizeof forwarded_prefix - 1)))
+                || (line.size >= FORWARDED && is_like(p, forwarded_prefix, FORWARDED)))
                 return 0;
         }
         p = line.end + 2;
     }
-    if (!found->authority || end - p != 2 || p[0] != '\r' || p[1] != '\n')
-        return 0;
-    return !found->kept || !has_two_connections(data, end - data);
+    return found->authority && end - p == 2 && p[0] == '\r' && p[1] == '\n';
 }
 
 static PyObject *slice(bytes from, bytes to)
@@ -268,6 +272,59 @@ static PyObject *usual_request(PyObject *module, PyObject *const *args, Py_ssize
     return result;
 }
 
+static unsigned char *put(unsigned char *to, const void *from, Py_ssize_t size)
+{
+    memcpy(to, from, size);
+    return to + size;
+}
+
+/* A place in *data*, from 0 to END; -1 with an exception. */
+static Py_ssize_t place(PyObject *number, Py_ssize_t end)
+{
+    Py_ssize_t at = PyLong_AsSsize_t(number);
+    if (at >= 0 && at <= end)
+        return at;
+    if (!PyErr_Occurred())
+        PyErr_SetString(PyExc_ValueError, "a place outside the request");
+    return -1;
+}
+
+static PyObject *forwarded(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    static const char host[] = "X-Forwarded-Host: ", id[] = "\r\nX-Request-ID: ", ends[] = "\r\n\r\n";
+    enum { HOST = sizeof host - 1, ID = sizeof id - 1, ENDS = sizeof ends - 1 };
+    (void)module;
+    if (count != 4 || !PyBytes_CheckExact(args[0]) || !PyTuple_CheckExact(args[1]) || PyTuple_GET_SIZE(args[1]) != 7
+        || !PyBytes_CheckExact(PyTuple_GET_ITEM(args[1], 3)) || !PyBytes_CheckExact(args[2])
+        || !PyBytes_CheckExact(args[3])) {
+        PyErr_SetString(PyExc_TypeError, "forwarded(data: bytes, found: tuple, fields: bytes, identity: bytes)");
+        return NULL;
+    }
+    PyObject *authority = PyTuple_GET_ITEM(args[1], 3);
+    Py_ssize_t size = PyBytes_GET_SIZE(args[0]), before, begin, cut, end;
+    if ((end = place(PyTuple_GET_ITEM(args[1], 6), size)) < 0)
+        return NULL;
+    before = end < 2 ? 0 : end - 2; /* the empty line */
+    if ((cut = place(PyTuple_GET_ITEM(args[1], 5), before)) < 0 || (begin = place(PyTuple_GET_ITEM(args[1], 4), cut)) < 0)
+        return NULL;
+    PyObject *result = PyBytes_FromStringAndSize(NULL, begin + before - cut + PyBytes_GET_SIZE(args[2]) + HOST
+        + PyBytes_GET_SIZE(authority) + ID + PyBytes_GET_SIZE(args[3]) + ENDS + size - end);
+    if (!result)
+        return NULL;
+    const char *data = PyBytes_AS_STRING(args[0]);
+    unsigned char *to = (unsigned char *)PyBytes_AS_STRING(result);
+    to = put(to, data, begin);
+    to = put(to, data + cut, before - cut);
+    to = put(to, PyBytes_AS_STRING(args[2]), PyBytes_GET_SIZE(args[2]));
+    to = put(to, host, HOST);
+    to = put(to, PyBytes_AS_STRING(authority), PyBytes_GET_SIZE(authority));
+    to = put(to, id, ID);
+    to = put(to, PyBytes_AS_STRING(args[3]), PyBytes_GET_SIZE(args[3]));
+    to = put(to, ends, ENDS);
+    put(to, data + end, size - end);
+    return result;
+}
+
 struct answer {
     bytes end, kept, kept_end; /* of the head; its Connection line with the CRLF before it */
     Py_ssize_t length;
@@ -296,7 +353,7 @@ static int scan_answer(bytes data, bytes end, struct answer *found)
             found->has_server = 1;
         else if (line.size == 4 && is_like(p, "date", 4))
             found->has_date = 1;
-        else if (kind[*p] & SUSPECT_ANSWERED) {
+        else if (answered_sizes[*p] & bit_of(line.size)) {
             if (line.size == 14 && (p[0] | 32) == 'c' && memcmp(p + 1, "ontent-", 7) == 0
                 && (p[8] | 32) == 'l' && memcmp(p + 9, "ength", 5) == 0 && found->length < 0) {
                 bytes at = line.value;
@@ -322,15 +379,7 @@ static int scan_answer(bytes data, bytes end, struct answer *found)
     if (found->length < 0 || end - p < 2 || p[0] != '\r' || p[1] != '\n')
         return 0;
     found->end = p + 2;
-    if (end - found->end != found->length)
-        return 0;
-    return !found->kept || !has_two_connections(data, found->end - data);
-}
-
-static unsigned char *put(unsigned char *to, const void *from, Py_ssize_t size)
-{
-    memcpy(to, from, size);
-    return to + size;
+    return end - found->end == found->length;
 }
 
 static PyObject *usual_answer(PyObject *module, PyObject *const *args, Py_ssize_t count)
@@ -395,6 +444,8 @@ static PyMethodDef functions[] = {
         "usual_request(data, limits)\n--\n\nSee fsm_twisted.http1.usual."},
     {"usual_answer", (PyCFunction)(void (*)(void))usual_answer, METH_FASTCALL,
         "usual_answer(data, method, limits, server, date)\n--\n\nSee fsm_twisted.http1.usual."},
+    {"forwarded", (PyCFunction)(void (*)(void))forwarded, METH_FASTCALL,
+        "forwarded(data, found, fields, identity)\n--\n\nSee fsm_twisted.http1.usual."},
     {"recognises_request", recognises_request, METH_O,
         "recognises_request(data)\n--\n\nTell whether the reference is not asked."},
     {"recognises_answer", recognises_answer, METH_O,

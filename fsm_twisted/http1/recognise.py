@@ -1,5 +1,5 @@
 """
-How usual heads are recognised here: by the compiled module where it was built, or else by `usual`.
+How usual heads are recognised, and passed on: by the compiled module or, without it, by `usual`.
 
 Both give the same (tests/http1/test_speedups.py); `usual` says what.
 """
@@ -14,11 +14,13 @@ from fsm_twisted.http1.syntax import HeadLimits
 
 usual_request: Callable[[bytes, HeadLimits], usual.Usual | None] = usual.usual_request
 usual_answer: Callable[[bytes, bytes, HeadLimits, bytes, bytes], bytes | None] = usual.usual_answer
+forwarded: Callable[[bytes, usual.Usual, bytes, bytes], bytes] = usual.forwarded
 try:
     from fsm_twisted.http1 import _speedups
 except ImportError:
     pass
 else:
     usual_request, usual_answer = _speedups.usual_request, _speedups.usual_answer
+    forwarded = _speedups.forwarded
 
 IS_COMPILED: Final = usual_request is not usual.usual_request

@@ -163,6 +163,23 @@ def usual_request(data: bytes, limits: HeadLimits) -> Usual | None:
     return method, target, path, authority, begin, cut, size
 
 
+def forwarded(data: bytes, found: Usual, fields: bytes, identity: bytes) -> bytes:
+    """
+    Return the usual request *data* as an endpoint gets it.
+
+    Args:
+        data: The request as it came.
+        found: What `usual_request` has said of it.
+        fields: Field lines of ours that all requests of its client have.
+        identity: Its X-Request-ID.
+    """
+    _, _, _, authority, begin, cut, end = found
+    return b"".join((
+        data[:begin], data[cut : end - 2], fields, b"X-Forwarded-Host: ", authority,
+        b"\r\nX-Request-ID: ", identity, b"\r\n\r\n", data[end:],
+    ))  # fmt: skip
+
+
 def _usual_sending(data: bytes, limits: HeadLimits) -> Usual | None:
     """Recognise a usual request with a body of known length, all of it in *data*."""
     found = USUAL_SENDING.match(data)

@@ -1,8 +1,19 @@
-"""The compiled half of `stream`; see docs/performance.md for how it is built."""
+"""The compiled halves of `stream`, `turn`, `descriptor`; docs/performance.md: how it is built."""
 
 import socket
+from collections.abc import Mapping
+from typing import Any
+
+from fsm_twisted.net.loop import Outbox
+from fsm_twisted.net.turn import Turned
 
 class PlainEnds:
     def __init__(self, sock: socket.socket, /) -> None: ...
     def recv(self, size: int, /) -> bytes: ...
     def send(self, data: bytes | bytearray | memoryview, /) -> int: ...
+
+def serve(
+    ready: list[tuple[int, int]], selectables: Mapping[int, Any], reactor: Turned, /
+) -> None: ...
+def flush_all(outbox: Outbox, reactor: Turned, /) -> None: ...
+def hot_methods(descriptor: type, lost: object, /) -> Mapping[str, Any]: ...

@@ -9,7 +9,7 @@ sends at the end of the turn, together with what others have to send.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -74,7 +74,7 @@ class Descriptor:
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        own_copies(cls, ("doRead", "write", "write_soon", "flush"))
+        own_copies(cls, ("doRead", "write", "write_soon", "flush"), _COMPILED)
 
     def attach(self, sock: socket.socket, stream: Stream) -> None:
         """Take over a connected, non-blocking socket; reading begins with `resumeProducing`."""
@@ -231,15 +231,18 @@ class Descriptor:
                 # The caller is in the middle of something: never call back into it from here.
                 self.drop_output()
                 return
-            if sent == len(data):
-                return
-            self._out = out = bytearray(memoryview(data)[sent:])
-            self._loop.addWriter(self)
-            self.output_progressed()
-        elif self.is_closed:
-            return
-        else:
+            if sent != len(data):
+                self._queue(data, sent)
+        elif not self.is_closed:
             out += data
+            if len(out) > HIGH_WATER_BYTES:
+                self._pause_producer()
+
+    def _queue(self, data: bytes, sent: int) -> None:
+        """Have the rest of *data* wait for the kernel, behind so many bytes."""
+        self._out = out = bytearray(memoryview(data)[sent:])
+        self._loop.addWriter(self)
+        self.output_progressed()
         if len(out) > HIGH_WATER_BYTES:
             self._pause_producer()
 
@@ -389,6 +392,17 @@ class Descriptor:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.connectionLost(main.CONNECTION_LOST)
 
+
+_COMPILED: Mapping[Callable[..., Any], Any] = {}
+try:
+    from fsm_twisted.net._speedups import hot_methods
+except ImportError:
+    pass
+else:
+    _COMPILED = {
+        getattr(Descriptor, name): method
+        for name, method in hot_methods(Descriptor, main.CONNECTION_LOST).items()
+    }
 
 _RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger {on=1, seconds=0}
 

@@ -3,34 +3,46 @@ Inherited methods that every kind of object has its own copy of, because CPython
 
 The interpreter keeps with each instruction where the last object had its attribute (PEP 659). Two
 kinds of connections take turns on the way of a request: in code that both share, what is kept is
-always about the other kind. One copy for each kind: 5 % of what a request costs in Python.
+always about the other kind. One copy for each kind: 5 % of what a request costs in Python. A
+compiled method needs no copies: it keeps nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from types import FunctionType
+from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType, MappingProxyType
 from typing import Any, Final
 
 _ORIGINAL: Final = "__wrapped__"
+_NONE: Final[Mapping[Callable[..., Any], Any]] = MappingProxyType({})
 
 
-def own_copies(cls: type, names: Iterable[str]) -> None:
-    """Give *cls* copies of the methods *names* that it inherits; they do as before."""
+def own_copies(
+    cls: type, names: Iterable[str], compiled: Mapping[Callable[..., Any], Any] = _NONE
+) -> None:
+    """
+    Give *cls* copies of the methods *names* that it inherits; they do as before.
+
+    Args:
+        cls: Says nothing of its own by names that are in it.
+        names: Of methods of its bases.
+        compiled: What is taken instead of a copy, by the method of which it would be one.
+    """
     for name in names:
         if name not in vars(cls):
-            setattr(cls, name, _copy_of(_inherited(cls, name)))
+            method = _inherited(cls, name)
+            setattr(cls, name, compiled.get(method) or _copy_of(method))
 
 
 def _inherited(cls: type, name: str) -> Any:
     """
-    Return what *cls* inherits as *name*, copies left out.
+    Return what *cls* inherits as *name*, copies and compiled methods left out.
 
     Of several bases, the copy of the first must not hide what the second one says itself.
     """
     for base in cls.__mro__:
         method = vars(base).get(name)
-        if method is not None and not hasattr(method, _ORIGINAL):
+        if isinstance(method, FunctionType) and not hasattr(method, _ORIGINAL):
             return method
     raise AttributeError(name)
 

@@ -8,7 +8,7 @@ the proxying does. Everything but a plain "readable" still takes Twisted's own w
 from __future__ import annotations
 
 import errno
-from select import EPOLLIN
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet import error, main
@@ -17,7 +17,17 @@ from twisted.logger import Logger
 from twisted.python import log
 from twisted.python.failure import Failure
 
+from fsm_twisted.net import turn
 from fsm_twisted.net.loop import Outbox
+
+serve: Callable[[list[tuple[int, int]], Mapping[int, Any], turn.Turned], None] = turn.serve
+flush_all: Callable[[Outbox, turn.Turned], None] = turn.flush_all
+try:
+    from fsm_twisted.net import _speedups
+except ImportError:
+    pass
+else:
+    serve, flush_all = _speedups.serve, _speedups.flush_all
 
 _log = Logger()
 
@@ -45,41 +55,36 @@ class FsmReactor(EPollReactor):
         Twisted.
         """
         if self.outbox:  # timed calls have left something, and this poll may wait
-            self._flush()
+            flush_all(self.outbox, self)
         try:
             ready = self._poller.poll(-1 if timeout is None else timeout, EVENTS_PER_POLL)
         except OSError as failure:
             if failure.errno == errno.EINTR:
                 return
             raise
-        find = self._selectables.get
-        for fd, event in ready:
-            selectable = find(fd)
-            if selectable is None:
-                continue
-            if event == EPOLLIN:
-                why: Any
-                try:
-                    why = selectable.doRead()
-                except BaseException as failure:  # noqa: BLE001  the loop outlives its descriptors
-                    _log.failure("a descriptor failed", Failure())
-                    why = failure
-                if why is not None:
-                    self._disconnectSelectable(selectable, why, True)  # noqa: FBT003
-            else:
-                log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
+        serve(ready, self._selectables, self)
         if self.outbox:
-            self._flush()
+            flush_all(self.outbox, self)
 
-    def _flush(self) -> None:
-        waiting = self.outbox[:]
-        self.outbox.clear()
-        for each in waiting:
-            try:
-                each.flush()
-            except BaseException as failure:  # noqa: BLE001  nobody else loses its turn
-                _log.failure("a descriptor failed", Failure())
-                self._disconnectSelectable(each, failure, False)  # noqa: FBT003
+    # See `turn.Turned` for these.
+
+    def otherwise_ready(self, descriptor: Any, fd: int, event: int) -> None:
+        """Serve it in Twisted's way."""
+        log.callWithLogger(descriptor, self._doReadOrWrite, descriptor, fd, event)
+
+    def disconnect(self, descriptor: Any, why: Any) -> None:
+        """Tell it that it has lost its connection."""
+        self._disconnectSelectable(descriptor, why, True)  # noqa: FBT003
+
+    def read_failed(self, descriptor: Any, failure: BaseException) -> None:
+        """Log it; it costs the descriptor its connection."""
+        _log.failure("a descriptor failed", Failure(failure))
+        self._disconnectSelectable(descriptor, failure, True)  # noqa: FBT003
+
+    def flush_failed(self, descriptor: Any, failure: BaseException) -> None:
+        """Log it; it costs the descriptor its connection."""
+        _log.failure("a descriptor failed", Failure(failure))
+        self._disconnectSelectable(descriptor, failure, False)  # noqa: FBT003
 
     doIteration = doPoll
 

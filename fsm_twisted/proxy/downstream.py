@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fsm_twisted.http1.errors import RequestError
 from fsm_twisted.http1.grammar import parse_request_head
 from fsm_twisted.http1.reader import BodyReader, HeadReader, body_reader
-from fsm_twisted.http1.recognise import usual_request
+from fsm_twisted.http1.recognise import forwarded, usual_request
 from fsm_twisted.http1.writer import write_response_head
 from fsm_twisted.message.authority import AuthorityError
 from fsm_twisted.message.framing import is_empty
@@ -99,7 +99,7 @@ class Downstream(Http1Output):
         found = usual_request(data, plane.options.limits)
         if found is None:
             return False
-        method, target, path, authority, begin, cut, end = found
+        method, target, path, authority, _, _, end = found
         active = plane.runtime.active
         known = active.hosts.get(authority)
         if known is None:
@@ -117,8 +117,7 @@ class Downstream(Http1Output):
         ):
             return False
         make_id = plane.next_request_id
-        own = _OWN % (authority, make_id())
-        head = b"".join((data[:begin], data[cut : end - 2], self.peer.fields, own, data[end:]))
+        head = forwarded(data, found, self.peer.fields, make_id())
         self._is_between = False
         self.deadline = _NEVER
         make_key = bound.usual.key_of
@@ -348,4 +347,3 @@ class Downstream(Http1Output):
 
 
 _NEVER = float("inf")
-_OWN = b"X-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n\r\n"

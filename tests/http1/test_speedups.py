@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import example, given
+from hypothesis import strategies as st
 
 from fsm_twisted.http1 import usual
 from fsm_twisted.http1.grammar import DEFAULT_LIMITS, HeadLimits
@@ -14,6 +15,7 @@ from tests.http1.test_usual import (
     DATE,
     REQUEST,
     RESPONSE,
+    SENDING,
     SERVER,
     methods,
     mutated_requests,
@@ -32,7 +34,7 @@ BROWSER = (
 
 @pytest.fixture(scope="module")
 def speedups(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return compiled("fsm_twisted.http1._speedups", tmp_path_factory.mktemp("speedups"))
+    return compiled("fsm_twisted.http1._speedups", tmp_path_factory)
 
 
 @given(data=mutated_requests)
@@ -44,6 +46,32 @@ def test_requests_are_recognised_alike(speedups: Any, data: bytes) -> None:
     assert speedups.usual_request(data, DEFAULT_LIMITS) == expected
     if speedups.recognises_request(data):  # it was not the reference that has answered
         assert expected is not None
+
+
+OWN = b"X-Forwarded-For: 192.0.2.1\r\nVia: 1.1 fsm\r\n"
+
+
+@given(data=mutated_requests, own=st.sampled_from([b"", OWN]), identity=st.binary(max_size=40))
+@example(data=REQUEST, own=OWN, identity=b"4f2a")
+@example(data=BROWSER, own=OWN, identity=b"4f2a")
+@example(data=SENDING, own=OWN, identity=b"4f2a")
+def test_requests_go_on_alike(speedups: Any, data: bytes, own: bytes, identity: bytes) -> None:
+    found = usual.usual_request(data, DEFAULT_LIMITS)
+
+    if found is not None:
+        expected = usual.forwarded(data, found, own, identity)
+        assert speedups.forwarded(data, found, own, identity) == expected
+
+
+@pytest.mark.parametrize(
+    "places", [(-1, 5, 9), (6, 5, 9), (3, 8, 9), (3, 5, 11), (0, 1, 0), (1 << 70, 5, 9)]
+)
+def test_places_outside_a_request_are_a_mistake_of_ours(
+    speedups: Any, places: tuple[int, int, int]
+) -> None:
+    found = (b"GET", b"/", b"/", b"a", *places)
+    with pytest.raises((ValueError, OverflowError)):
+        speedups.forwarded(b"0123456789", found, b"", b"")
 
 
 @given(data=mutated_responses, method=methods)
@@ -101,3 +129,7 @@ def test_what_is_not_bytes_is_a_mistake_of_ours(speedups: Any) -> None:
         speedups.usual_request(bytearray(REQUEST), DEFAULT_LIMITS)
     with pytest.raises(TypeError):
         speedups.usual_answer(RESPONSE, DEFAULT_LIMITS, SERVER)
+    with pytest.raises(TypeError):
+        speedups.forwarded(REQUEST, (b"GET", b"/", b"/", "a", 3, 5, 9), b"", b"")
+    with pytest.raises(TypeError):
+        speedups.forwarded(REQUEST, (3, 5, 9), b"", b"")

@@ -19,7 +19,7 @@ BUFFER = 65536
 
 @pytest.fixture(scope="module")
 def speedups(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return compiled("fsm_twisted.net._speedups", tmp_path_factory.mktemp("speedups"))
+    return compiled("fsm_twisted.net._speedups", tmp_path_factory)
 
 
 @pytest.fixture
