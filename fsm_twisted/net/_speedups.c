@@ -4,10 +4,8 @@
  * Each is the usual way of a method or function in Python, which is the reference and is called
  * for everything else: turn.py, descriptor.py, and Python's own sockets.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "../slots.h"
 #include <errno.h>
-#include <structmember.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -139,7 +137,7 @@ static PyObject *write_name, *queue_name, *drop_output_name;
 
 static PyObject **place(PyObject *self, enum slot slot)
 {
-    return (PyObject **)((char *)self + offsets[slot]);
+    return slot_at(self, offsets[slot]);
 }
 
 /* What a call has returned, but for its reference; None in its place. */
@@ -305,23 +303,11 @@ static PyMethodDef hot[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* Learn where the slots of TYPE lie; 0 with an exception. */
-static int find_slots(PyObject *type)
+static int find_slots(PyTypeObject *type)
 {
-    for (int slot = 0; slot < SLOTS; slot++) {
-        PyObject *found = PyObject_GetAttrString(type, slot_names[slot]);
-        if (!found)
+    for (int slot = 0; slot < SLOTS; slot++)
+        if (!find_slot(type, slot_names[slot], &offsets[slot]))
             return 0;
-        int is_slot = Py_IS_TYPE(found, &PyMemberDescr_Type) && PyDescr_TYPE(found) == (PyTypeObject *)type
-            && ((PyMemberDescrObject *)found)->d_member->type == T_OBJECT_EX;
-        if (is_slot)
-            offsets[slot] = ((PyMemberDescrObject *)found)->d_member->offset;
-        Py_DECREF(found);
-        if (!is_slot) {
-            PyErr_Format(PyExc_TypeError, "%s is no slot of its own", slot_names[slot]);
-            return 0;
-        }
-    }
     return 1;
 }
 
@@ -333,7 +319,7 @@ static PyObject *hot_methods(PyObject *module, PyObject *args)
         return NULL;
     if (descriptor_type && (PyObject *)descriptor_type != type)
         return PyErr_Format(PyExc_TypeError, "there is one class of descriptors");
-    PyObject *reference = find_slots(type) ? PyObject_GetAttrString(type, "doRead") : NULL;
+    PyObject *reference = find_slots((PyTypeObject *)type) ? PyObject_GetAttrString(type, "doRead") : NULL;
     PyObject *methods = reference ? PyDict_New() : NULL;
     if (!methods) {
         Py_XDECREF(reference);

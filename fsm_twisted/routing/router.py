@@ -8,7 +8,7 @@ request costs a few look-ups of bytes, flat in the number of hosts and paths, an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import attrs
 
@@ -69,6 +69,15 @@ class Router(Generic[T]):
         if wild is not None and wild.default is not None:
             return wild.default
         return self.default
+
+
+REFERENCE: Final = Router.match
+try:
+    from fsm_twisted.routing._speedups import match_method
+except ImportError:
+    pass
+else:
+    Router.match = match_method(Router, PathTable, REFERENCE)  # type: ignore[method-assign]
 
 
 def build_router(snapshot: Snapshot, bind: Callable[[Route], T]) -> Router[T]:
