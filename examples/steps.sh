@@ -59,6 +59,18 @@ start_demo() {
   exit 1
 }
 
+# One that was started a moment ago has written nothing yet; one that starts bounds that itself.
+await_demo() { # FOLDER
+  local deadline=$((SECONDS + ${DEMO_WAIT_SECONDS:-3}))
+  until [ -e "$1/env" ]; do
+    if ! kill -0 "$(cat "$1/pid" 2>/dev/null || echo 0x)" 2>/dev/null && [ "$SECONDS" -ge "$deadline" ]; then
+      echo "no demo is running: start one with \`make demo\`, or run this with --start" >&2
+      exit 1
+    fi
+    sleep 0.1
+  done
+}
+
 # --- telling ---------------------------------------------------------------------------------
 
 title() { printf '\n== %s\n' "$*"; }
@@ -136,13 +148,9 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 [ "${1-}" != --start ] || start_demo
 
-environment=${DEMO_DIR:-$checkout/.demo}/env
-if [ ! -e "$environment" ]; then
-  echo "no demo is running: start one with \`make demo\`, or run this with --start" >&2
-  exit 1
-fi
+await_demo "${DEMO_DIR:-$checkout/.demo}"
 set -a
-. "$environment"
+. "${DEMO_DIR:-$checkout/.demo}/env"
 set +a
 export PATH="$examples:$PATH" NO_PROXY='*' no_proxy='*' CURL_HOME=$work
 printf 'silent\nshow-error\nmax-time = 10\n' >"$work/.curlrc"

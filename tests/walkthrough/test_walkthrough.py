@@ -74,7 +74,7 @@ def test_an_ingress_that_dies_takes_the_demo_along(tmp_path: Path) -> None:
 def test_without_a_demo_the_walkthrough_says_how_to_get_one(tmp_path: Path) -> None:
     done = subprocess.run(
         [CHECKOUT / "examples" / "walkthrough.sh"],
-        env={**ENVIRONMENT, "DEMO_DIR": str(tmp_path)},
+        env={**ENVIRONMENT, "DEMO_DIR": str(tmp_path), "DEMO_WAIT_SECONDS": "0"},
         capture_output=True,
         text=True,
         check=False,
@@ -82,6 +82,19 @@ def test_without_a_demo_the_walkthrough_says_how_to_get_one(tmp_path: Path) -> N
 
     assert done.returncode == 1
     assert "make demo" in done.stderr
+
+
+def test_a_demo_that_is_starting_is_waited_for(tmp_path: Path) -> None:
+    walk = [CHECKOUT / "examples" / "walkthrough.sh"]
+    settings = {**ENVIRONMENT, "DEMO_DIR": str(tmp_path), "DEMO_WAIT_SECONDS": "0"}
+    with subprocess.Popen(["sleep", "60"]) as starting:
+        (tmp_path / "pid").write_text(f"{starting.pid}\n")
+        with subprocess.Popen(walk, env=settings) as walking:
+            with pytest.raises(subprocess.TimeoutExpired):
+                walking.wait(0.5)
+            (tmp_path / "env").write_text("exit 7\n")
+            assert walking.wait(10) == 7
+        starting.terminate()
 
 
 def write_script(path: Path, command: str) -> None:
