@@ -46,7 +46,8 @@ class UpstreamCells:
     answer, ``UPSTREAM`` the part of it between sending the request and the end of the answer;
     ``duration_seconds`` and ``upstream_seconds`` are their sums. ``local_seconds`` is the part of
     ``duration_seconds`` that belongs to answers of our own. Bytes are those of messages as clients
-    see them. ``passed`` counts TLS connections that were to go through: ``ok``, or why not.
+    see them. ``rare`` counts what few upstreams have, by kind and result: ``passed:ok`` TLS
+    connections that were to go through, or why they did not, and ``grpc:0`` calls by status.
     """
 
     __slots__ = (
@@ -55,7 +56,7 @@ class UpstreamCells:
         "counts",
         "duration_seconds",
         "local_seconds",
-        "passed",
+        "rare",
         "retries",
         "upstream_seconds",
     )
@@ -69,7 +70,7 @@ class UpstreamCells:
         self.counts[:] = _ZEROS
         self.duration_seconds = self.upstream_seconds = self.local_seconds = 0.0
         self.retries = self.bytes_in = self.bytes_out = 0
-        self.passed: dict[str, int] = {}
+        self.rare: dict[str, int] = {}
 
     @property
     def overhead_seconds(self) -> float:
@@ -79,7 +80,7 @@ class UpstreamCells:
     @property
     def is_untouched(self) -> bool:
         """Whether nothing has ever been counted."""
-        return not (self.bytes_in or any(self.counts) or self.retries or self.passed)
+        return not (self.bytes_in or any(self.counts) or self.retries or self.rare)
 
     def count(self, method: bytes, status_class: int, seconds: float) -> None:
         """Count an exchange that has ended with an answer of our own."""
@@ -106,7 +107,14 @@ class UpstreamCells:
 
     def count_passed(self, result: str) -> None:
         """Count a TLS connection that has found an endpoint (``ok``), or has not."""
-        self.passed[result] = self.passed.get(result, 0) + 1
+        self._count_rare(f"passed:{result}")
+
+    def count_grpc(self, status: int) -> None:
+        """Count a call of gRPC that has ended with that status."""
+        self._count_rare(f"grpc:{status}")
+
+    def _count_rare(self, name: str) -> None:
+        self.rare[name] = self.rare.get(name, 0) + 1
 
     def _count_request(self, method: bytes, status_class: int) -> None:
         self.counts[REQUESTS[method if method in METHODS else OTHER, status_class]] += 1

@@ -62,6 +62,12 @@ FAMILIES: Final = tuple(
             (*_OWNER, "result"),
             "TLS connections to go through: ok, or the reason code of those that could not.",
         ),
+        (
+            "grpc_requests_total",
+            "counter",
+            (*_OWNER, "grpc_status"),
+            "Calls of gRPC by the status that the client got.",
+        ),
         ("request_bytes_total", "counter", _OWNER, "Bytes of requests as forwarded."),
         ("response_bytes_total", "counter", _OWNER, "Bytes of answers as sent to clients."),
         (
@@ -79,6 +85,7 @@ FAMILIES: Final = tuple(
             "Client connections closed unserved.",
         ),
         ("connections", "gauge", (), "Client connections open."),
+        ("tunnels", "gauge", ("kind",), "Tunnels open: passthrough (TLS), upgrade (WebSocket)."),
         ("tls_handshakes_total", "counter", ("result",), "TLS handshakes with clients by result."),
         ("ejections_total", "counter", (), "Endpoints left out for failing again and again."),
         ("endpoints_ejected", "gauge", (), "Endpoints left out now."),
@@ -225,7 +232,7 @@ def _shown(upstreams: Upstreams, most: int) -> tuple[Upstreams, int]:
 def series_of(counts: UpstreamCounts) -> int:
     """Return how many series one (Ingress, Service) has."""
     histogram = len(SECONDS) + 3  # "+Inf", sum and count
-    return len(counts.requests) + len(counts.passed) + 2 * histogram + 3
+    return len(counts.requests) + len(counts.rare) + 2 * histogram + 3
 
 
 def _upstream_family(name: str, rows: Rows, upstreams: Upstreams) -> Iterator[str]:
@@ -270,10 +277,18 @@ def _requests(key: UpstreamKey, counts: UpstreamCounts) -> Iterator[str]:
         yield f'{PREFIX}requests_total{{{labels},status="{digit}xx",method="{method}"}} {number}\n'
 
 
-def _passed(key: UpstreamKey, counts: UpstreamCounts) -> Iterator[str]:
-    labels, name = _labels(key), f"{PREFIX}passthrough_connections_total"
-    for result, number in sorted(counts.passed.items()):
-        yield f'{name}{{{labels},result="{result}"}} {number}\n'
+def _rare(name: str, kind: str, label: str) -> Rows:
+    begin = f"{kind}:"
+
+    def rows(key: UpstreamKey, counts: UpstreamCounts) -> Iterator[str]:
+        if counts.rare:
+            labels = _labels(key)
+            for result, number in sorted(counts.rare.items()):
+                if result.startswith(begin):
+                    value = result.removeprefix(begin)
+                    yield f'{PREFIX}{name}{{{labels},{label}="{value}"}} {number}\n'
+
+    return rows
 
 
 def _histogram(
@@ -304,7 +319,8 @@ _UPSTREAM_ROWS: Final[Mapping[str, Rows]] = {
     "requests_total": _requests,
     "request_duration_seconds": _histogram("request_duration_seconds", lambda c: c.duration),
     "response_duration_seconds": _histogram("response_duration_seconds", lambda c: c.upstream),
-    "passthrough_connections_total": _passed,
+    "passthrough_connections_total": _rare("passthrough_connections_total", "passed", "result"),
+    "grpc_requests_total": _rare("grpc_requests_total", "grpc", "grpc_status"),
     "retries_total": _single("retries_total", lambda c: c.retries),
     "request_bytes_total": _single("request_bytes_total", lambda c: c.bytes_in),
     "response_bytes_total": _single("response_bytes_total", lambda c: c.bytes_out),

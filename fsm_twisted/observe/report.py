@@ -31,7 +31,7 @@ _Number = TypeVar("_Number", int, Number)
 UpstreamKey = tuple[str, str, str]
 """Namespace, Ingress and Service: what series are labelled with."""
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 
 # How the numbers of one upstream travel: those that have names, then the places of `cells`.
 _ROW: Final = struct.Struct(f"<qqqdd{PLACES}q")
@@ -63,12 +63,12 @@ class UpstreamCounts:
     """
     The cells of one (Ingress, Service) at one moment; see `UpstreamCells`.
 
-    ``numbers`` are all of them but ``passed`` in a row, which is added and sent as it is: there
+    ``numbers`` are all of them but ``rare`` in a row, which is added and sent as it is: there
     may be ten thousand upstreams. They are read by name.
     """
 
     numbers: tuple[Number, ...] = _NOTHING
-    passed: Mapping[str, int] = attrs.field(factory=dict)
+    rare: Mapping[str, int] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, cells: UpstreamCells) -> Self:
@@ -81,7 +81,7 @@ class UpstreamCounts:
             cells.upstream_seconds,
             *cells.counts,
         )
-        return cls(numbers, dict(cells.passed))
+        return cls(numbers, dict(cells.rare))
 
     @classmethod
     def taken(cls, cells: UpstreamCells) -> Self:
@@ -127,8 +127,8 @@ class UpstreamCounts:
     def plus(self, other: UpstreamCounts) -> UpstreamCounts:
         """Add the counts of another process."""
         numbers = tuple(map(add, self.numbers, other.numbers))
-        passed = _added(self.passed, other.passed) if other.passed else self.passed
-        return UpstreamCounts(numbers, passed)
+        rare = _added(self.rare, other.rare) if other.rare else self.rare
+        return UpstreamCounts(numbers, rare)
 
 
 @attrs.frozen
@@ -170,7 +170,7 @@ class Report:
 
     def to_bytes(self) -> bytes:
         """Encode for `from_bytes`: a line of JSON, and a row of numbers for each upstream."""
-        labels = [[*key, counts.passed] for key, counts in self.upstreams.items()]
+        labels = [[*key, counts.rare] for key, counts in self.upstreams.items()]
         whole = [_VERSION, labels, dict(self.counters), dict(self.gauges)]
         head = json.dumps(whole, separators=(",", ":")).encode("utf-8")
         rows = [_ROW.pack(*counts.numbers) for counts in self.upstreams.values()]
@@ -190,8 +190,8 @@ class Report:
             if version == _VERSION:
                 labels, counters, gauges = rest
                 upstreams = {
-                    (namespace, ingress, service): UpstreamCounts(numbers, passed)
-                    for (namespace, ingress, service, passed), numbers in zip(
+                    (namespace, ingress, service): UpstreamCounts(numbers, rare)
+                    for (namespace, ingress, service, rare), numbers in zip(
                         labels, _ROW.iter_unpack(rows), strict=True
                     )
                 }

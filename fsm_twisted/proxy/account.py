@@ -42,6 +42,7 @@ class Account:
         reset_code: The same for an HTTP/2 client.
         wants_trailers: The client has said that it takes them (``te: trailers``).
         is_grpc: It is a call of gRPC, and the endpoint is spoken to by HTTP/2.
+        grpc_status: Of a call that has ended; None before, and of all else.
     """
 
     downstream: ClientSide
@@ -57,6 +58,7 @@ class Account:
     cut_reason = b"client_gone"
     reset_code = ErrorCode.INTERNAL_ERROR
     wants_trailers = is_grpc = False
+    grpc_status: int | None = None
     _key: bytes
     _fields: Fields = ()
     _attempts: Attempts | None
@@ -82,6 +84,11 @@ class Account:
         """Count *size* bytes of the answer that go to the client."""
         self.bytes_out += size
         self.state.cells.bytes_out += size
+
+    def note_grpc_status(self, status: int) -> None:
+        """Note how a call of gRPC has ended."""
+        self.grpc_status = status
+        self.state.cells.count_grpc(status)
 
     def note_failure(self) -> None:
         """Hold it against the endpoint that it has not answered as it should."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fsm_twisted.snapshot.reasons import ReplyReason
 
 _TYPE: Final = re.compile(rb"application/grpc(?:[+;\s]|\Z)", re.IGNORECASE)
+_CODE: Final = re.compile(rb"[0-9]|1[0-6]")
 _OK: Final = 200
 
 
@@ -66,6 +67,14 @@ def is_grpc(fields: Fields) -> bool:
         if len(name) == 12 and name.lower() == b"content-type":  # noqa: PLR2004
             return _TYPE.match(value) is not None
     return False
+
+
+def status_in(fields: Fields) -> int | None:
+    """Return the status that is in these trailers, or in a head that is all; None if none is."""
+    for name, value in fields:
+        if len(name) == 11 and name.lower() == b"grpc-status":  # noqa: PLR2004
+            return int(value) if _CODE.fullmatch(value) else GrpcStatus.UNKNOWN
+    return None
 
 
 def grpc_status(reason: ReplyReason) -> GrpcStatus:

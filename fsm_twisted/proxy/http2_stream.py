@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fsm_twisted.http1.errors import ResponseError
 from fsm_twisted.http2.codes import ErrorCode
-from fsm_twisted.proxy.grpc import grpc_reply_head, is_grpc, status_fields
+from fsm_twisted.proxy.grpc import grpc_reply_head, grpc_status, is_grpc, status_fields
 from fsm_twisted.proxy.http2_answers import (
     fields_of,
     fit_trailers,
@@ -219,6 +219,8 @@ class Http2Stream(Http2Output):
             fields += self.exchange.hsts
         if asked is not None and asked.head is not None and is_grpc(asked.head.fields):
             head, body, fields = grpc_reply_head(reason), b"", b""
+            if self.exchange is not None:
+                self.exchange.note_grpc_status(grpc_status(reason))
         else:
             head, body = reply_head(reason, with_body=asked is None or asked.method != b"HEAD")
         extra = fields_of(plane.date_field + fields)
@@ -303,6 +305,7 @@ class Http2Stream(Http2Output):
             is_open = self.has_begun and not (self.has_output or self.has_ended)
             if why is not None and exchange.is_grpc and is_open:
                 self.connection.codec.send_trailers(self.number, status_fields(why))
+                exchange.note_grpc_status(grpc_status(why))
                 code = ErrorCode.NO_ERROR
         self.end(code)
 

@@ -112,6 +112,7 @@ class DataPlane:
         self.places = Places(options.max_connections, options.max_connections_per_client)
         self.replies: Counter[str] = Counter()
         self.handshakes: Counter[str] = Counter()
+        self.tunnels: Counter[str] = Counter()  # open ones
         self.refused_clients = RefusedClients()
         self.accepted = 0
         self.access: Recorder | None = None

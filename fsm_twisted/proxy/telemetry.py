@@ -118,7 +118,9 @@ def _counters(plane: DataPlane) -> dict[str, Number]:
 
 def _gauges(plane: DataPlane) -> dict[str, int]:
     endpoints = plane.runtime.endpoints
+    tunnels = {series("tunnels", kind=kind): number for kind, number in plane.tunnels.items()}
     return {
+        **tunnels,
         "connections": len(plane.connections),
         "endpoints_ejected": sum(not each.available for each in endpoints),
         "pool_idle_connections": sum(each.idle_count for each in endpoints),

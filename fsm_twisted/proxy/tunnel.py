@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fsm_twisted.net.splice import BULK_BYTES, Splice
+from fsm_twisted.observe.access import UNOPENED
 
 if TYPE_CHECKING:
     from fsm_twisted.message.heads import RequestHead
@@ -23,7 +24,15 @@ class Tunnel:
         seconds: Longest silence of both sides.
     """
 
-    __slots__ = ("_downstream", "_ended", "_exchange", "_is_over", "_seconds", "_upstream")
+    __slots__ = (
+        "_downstream",
+        "_ended",
+        "_exchange",
+        "_is_over",
+        "_kind",
+        "_seconds",
+        "_upstream",
+    )
 
     def __init__(self, exchange: Exchange, upstream: EndpointSide, seconds: float) -> None:
         self._exchange = exchange
@@ -32,6 +41,8 @@ class Tunnel:
         self._seconds = seconds
         self._is_over = False
         self._ended: set[Side] = set()
+        self._kind = "passthrough" if exchange.minor == UNOPENED else "upgrade"
+        exchange.plane.tunnels[self._kind] += 1
         downstream.register_producer(upstream)
         upstream.register_producer(downstream)
         self.keep_alive()
@@ -97,6 +108,7 @@ class Tunnel:
         downstream, upstream = self._downstream, self._upstream
         upstream.endpoint.in_flight -= 1
         plane = self._exchange.plane
+        plane.tunnels[self._kind] -= 1
         if plane.access is not None:
             plane.access.passed(self._exchange, plane.seconds())
         downstream.tunnel = upstream.tunnel = None

@@ -10,6 +10,7 @@ import attrs
 from fsm_twisted.http1.errors import ResponseError
 from fsm_twisted.http2.codes import ErrorCode
 from fsm_twisted.message.framing import NO_BODY, Sized
+from fsm_twisted.proxy.grpc import status_in
 from fsm_twisted.proxy.http2_exchange import HTTP2
 from fsm_twisted.proxy.http2_output import Http2Output
 from fsm_twisted.proxy.http2_usual import fields_of_lines
@@ -171,7 +172,7 @@ class UpstreamStream(Http2Output):
             else:
                 response.begin(head, b"", ended=ended)
                 if ended:
-                    self._finish(response)
+                    self._finish(response, head.fields)
         except ResponseError:
             response.fail()
 
@@ -198,10 +199,16 @@ class UpstreamStream(Http2Output):
         response = self._response
         if self.exchange is not None and response is not None:
             response.data(b"", ended=True, trailers=fields)
-            self._finish(response)
+            self._finish(response, fields)
 
-    def _finish(self, response: Response) -> None:
+    def _finish(self, response: Response, last: Fields = ()) -> None:
+        """End well; the *last* fields of the answer may say how a call has ended."""
         self._is_answered = True
+        exchange = self.exchange
+        if exchange is not None and exchange.is_grpc:
+            status = status_in(last)
+            if status is not None:
+                exchange.note_grpc_status(status)
         response.finish(is_reusable=True)
 
     def pauseProducing(self) -> None:

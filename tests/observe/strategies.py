@@ -25,7 +25,8 @@ def cells(draw: st.DrawFn) -> UpstreamCells:
             made.count(method, status, total)
         else:
             made.observe(method, status, total, total / 2)
-    made.passed = draw(st.dictionaries(st.sampled_from(["ok", "no_endpoints"]), st.integers(1, 9)))
+    rare = st.sampled_from(["passed:ok", "passed:no_endpoints", "grpc:0", "grpc:14"])
+    made.rare = draw(st.dictionaries(rare, st.integers(1, 9)))
     made.retries = draw(st.integers(0, 9))
     made.bytes_in = draw(st.integers(0, 1 << 40))
     made.bytes_out = draw(st.integers(0, 1 << 40))

@@ -130,4 +130,4 @@ def test_what_was_taken_is_not_there_a_second_time() -> None:
     assert cells.is_untouched
     assert UpstreamCounts.of(cells) == UpstreamCounts()
     assert (before.duration.seconds, before.upstream.seconds) == (0.5, 0.25)
-    assert (before.requests, before.passed, before.retries) == ({("GET", 2): 1}, {"ok": 1}, 1)
+    assert (before.requests, before.rare, before.retries) == ({("GET", 2): 1}, {"passed:ok": 1}, 1)

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from ast import literal_eval
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests.wire.harness.secure import (
     SecureBackend,
     server_context,
 )
+from tests.wire.test_metrics import scrape, total
 
 Code = grpc.StatusCode
 SECONDS = 10.0
@@ -256,6 +258,36 @@ def test_our_own_answers_have_a_status(
 def test_an_unknown_method_is_the_servers_answer(calls: Calls) -> None:
     error = failure(lambda: calls.missing(b"x", timeout=SECONDS))
     assert (error.code(), error.details()) == (Code.UNIMPLEMENTED, "Method not found!")
+
+
+def test_calls_are_counted_by_the_status_that_the_client_got(
+    world: World, program: Program, dial: Callable[[str], Calls]
+) -> None:
+    world.endpoints("counted.test", world.servers[0], timeout="500ms")
+    calls = dial("counted.test")
+    eventually(lambda: calls.unary(b"x", timeout=SECONDS))
+    before = by_status(program, "counted-test")
+    calls.unary(b"x", timeout=SECONDS)
+    list(calls.server_stream(b"3 10", timeout=SECONDS))
+    failure(lambda: calls.unary(b"fail", timeout=SECONDS))
+    failure(lambda: calls.missing(b"x", timeout=SECONDS))  # one head that is all
+    failure(lambda: calls.unary(b"sleep 3", timeout=SECONDS))  # our answer
+    found = by_status(program, "counted-test")
+    failure(lambda: dial("nobody.test").unary(b"x", timeout=SECONDS))
+
+    counted = {status: found[status] - before[status] for status in found}
+    assert counted == {"0": 2, "9": 1, "12": 1, "4": 1}
+    assert by_status(program, "nobody-test")["14"] > 0
+
+
+def by_status(program: Program, ingress: str) -> Counter[str]:
+    samples = scrape(program)
+    statuses = (str(each) for each in range(17))
+    name = "grpc_requests_total"
+    found = {
+        each: int(total(samples, name, ingress=ingress, grpc_status=each)) for each in statuses
+    }
+    return Counter({status: number for status, number in found.items() if number})
 
 
 def test_a_silent_server_is_deadline_exceeded(dial: Callable[[str], Calls]) -> None:
