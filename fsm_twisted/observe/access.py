@@ -7,19 +7,20 @@ sends batches. Reading heads and making lines is the writer's work.
 
 from __future__ import annotations
 
-import struct
-from array import array
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate, chain, pairwise
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-_BEGIN: Final = struct.Struct("=dI")
-_NUMBERS: Final = "dddHHBQQQ"  # those of `Noted` in their order, as `array` writes them
-_TEXTS: Final = 6  # that follow
-_SIZE: Final = "I"  # of a text
+import msgspec
+
 _LINE_END: Final = b"\r\n"
 _EMPTY_LINE: Final = b"\r\n\r\n"
+Find = Callable[[str], "re.Match[str] | None"]
+_find_host, _find_user_agent, _find_referer = (
+    re.compile(rf"\r\n{name}:[ \t]*([^\r]*)", re.ASCII | re.IGNORECASE).search
+    for name in ("host", "user-agent", "referer")
+)
 _SEPARATOR: Final = b"\0"  # in nothing that is put together with it
 UNOPENED: Final = 30
 """Stands where HTTP/1.x has its minor version, of a TLS connection that went through unopened."""
@@ -33,7 +34,7 @@ class BatchError(ValueError):
 
 class Noted(NamedTuple):
     """
-    One request as the data plane tells it.
+    One request as the data plane tells it, and as it travels: an array of MessagePack.
 
     ``begun``, ``ended`` and ``sent`` (to an endpoint; 0: it was not) are on the data plane's own
     clock. ``head`` is the request's as it was forwarded, with our fields: whatever was
@@ -96,19 +97,20 @@ Note = tuple[
 """A `Noted` without the names, which are not free."""
 
 
+_Batch = tuple[float, list[Noted]]
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(_Batch).decode
+
+
 def pack_batch(offset_seconds: float, notes: Sequence[Note]) -> bytes:
     """
-    Write records, column by column: a few calls for all of them, none for each.
+    Write records, all in one call.
 
     Args:
         offset_seconds: What to add to the data plane's clock for seconds since the epoch.
         notes: In their order.
     """
-    columns: list[tuple[Any, ...]] = list(zip(*notes, strict=True))
-    numbers = [array(*each) for each in zip(_NUMBERS, columns, strict=False)]
-    texts = list(chain(*columns[len(_NUMBERS) :]))
-    sizes = array(_SIZE, list(map(len, texts)))
-    return b"".join((_BEGIN.pack(offset_seconds, len(notes)), *numbers, sizes, *texts))
+    return _encode((offset_seconds, notes))
 
 
 class AccessRecord(NamedTuple):
@@ -177,52 +179,26 @@ def unpack_noted(data: bytes) -> Iterator[tuple[float, Noted]]:
         BatchError: It is no batch; records before the fault have been given.
     """
     try:
-        offset, columns = _columns(data)
-    except (struct.error, ValueError) as error:
+        offset, notes = _decode(data)
+    except msgspec.DecodeError as error:
         raise BatchError("not a batch of records") from error
-    for noted in map(Noted._make, zip(*columns, strict=True)):
+    for noted in notes:
         begun = offset + noted.begun
         if not (0 <= begun < _LATEST and 0 <= noted.seconds < _LATEST):
             raise BatchError("a record out of time")
         yield begun, noted
 
 
-def _columns(data: bytes) -> tuple[float, list[Sequence[Any]]]:
-    offset, count = _BEGIN.unpack_from(data)
-    at = _BEGIN.size
-    columns: list[Sequence[Any]] = []
-    for code in _NUMBERS:
-        column, at = _numbers(code, count, data, at)
-        columns.append(column)
-    sizes, at = _numbers(_SIZE, count * _TEXTS, data, at)
-    ends = list(accumulate(sizes, initial=at))
-    if ends[-1] != len(data):
-        raise BatchError("a record is cut short")
-    texts = [data[begin:end] for begin, end in pairwise(ends)]
-    columns += (texts[at : at + count] for at in range(0, len(texts), count or 1))
-    return offset, columns
-
-
-def _numbers(code: str, count: int, data: bytes, at: int) -> tuple[Sequence[Any], int]:
-    """Read a column of so many numbers; return where the next one begins, too."""
-    column = array(code)
-    end = at + count * column.itemsize
-    column.frombytes(data[at:end])
-    if len(column) != count:
-        raise BatchError("a record is cut short")
-    return column, end
-
-
 class Texts(NamedTuple):
     """What a record's head says, as sent."""
 
-    request_id: bytes
-    client: bytes
-    method: bytes
-    host: bytes
-    path: bytes
-    user_agent: bytes
-    referer: bytes
+    request_id: str
+    client: str
+    method: str
+    host: str
+    path: str
+    user_agent: str
+    referer: str
 
 
 def head_alone(sent: bytes) -> bytes:
@@ -233,20 +209,20 @@ def head_alone(sent: bytes) -> bytes:
 
 def texts_of(noted: Noted) -> Texts:
     """Read the head of *noted*."""
-    head = noted.head
-    method, _, rest = head[: head.find(b"\r\n")].partition(b" ")
+    head = as_text(noted.head)
+    method, _, rest = head[: head.find("\r\n")].partition(" ")
     return Texts(
-        _own_field(b"\r\nX-Request-ID: ", head),
-        _own_field(b"\r\nX-Real-IP: ", head) or noted.peer.partition(_SEPARATOR)[0],
+        _own_field("\r\nX-Request-ID: ", head),
+        _own_field("\r\nX-Real-IP: ", head) or peer_of(noted.peer)[0],
         method,
-        _field(b"\r\nHost: ", b"\r\nhost:", head),
-        noted.target or rest.rpartition(b" ")[0],
-        _field(b"\r\nUser-Agent: ", b"\r\nuser-agent:", head),
-        _field(b"\r\nReferer: ", b"\r\nreferer:", head),
+        _field(_find_host, head),
+        as_text(noted.target) if noted.target else rest[: rest.rfind(" ")],
+        _field(_find_user_agent, head),
+        _field(_find_referer, head),
     )
 
 
-def protocol_of(noted: Noted, method: bytes) -> str:
+def protocol_of(noted: Noted, method: str) -> str:
     """Return the version of HTTP, ``TLS`` where that went through; nothing for no request."""
     return _PROTOCOLS.get(noted.minor, "") if method or noted.minor == UNOPENED else ""
 
@@ -269,14 +245,14 @@ def record_of(begun: float, noted: Noted) -> AccessRecord:
         noted.bytes_in,
         noted.bytes_out,
         noted.body_bytes_out,
-        as_text(texts.request_id),
-        as_text(texts.client),
-        as_text(texts.method),
-        as_text(texts.host),
-        as_text(texts.path),
+        texts.request_id,
+        texts.client,
+        texts.method,
+        texts.host,
+        texts.path,
         protocol_of(noted, texts.method),
-        as_text(texts.user_agent),
-        as_text(texts.referer),
+        texts.user_agent,
+        texts.referer,
         *route_of(noted.route),
         as_text(noted.endpoints),
         "proxy" if noted.reason else "upstream",
@@ -301,21 +277,15 @@ def route_of(route: bytes) -> tuple[str, str, str, str, int]:
     return namespace, ingress, path, service, int(port)
 
 
-def _own_field(begin: bytes, head: bytes) -> bytes:
-    """Return the value of a field that only we write."""
-    at = head.find(begin)
-    return b"" if at < 0 else head[at + len(begin) : head.find(b"\r\n", at + len(begin))]
+def _own_field(begin: str, head: str) -> str:
+    """Return the value of a field that only we write, behind those of the client."""
+    at = head.rfind(begin)
+    return "" if at < 0 else head[at + len(begin) : head.find("\r\n", at + len(begin))]
 
 
-def _field(begin: bytes, lowered: bytes, head: bytes) -> bytes:
-    """Return the value of a field, looking first for its usual spelling, which is quicker."""
-    at = head.find(begin)
-    if at < 0:
-        at = head.lower().find(lowered)
-        if at < 0:
-            return b""
-    start = at + len(lowered)
-    return head[start : head.find(b"\r\n", start)].strip(b" \t")
+def _field(find: Find, head: str) -> str:
+    found = find(head)
+    return found[1].rstrip(" \t") if found else ""
 
 
 def as_text(data: bytes) -> str:

@@ -40,7 +40,8 @@ class FormatError(ValueError):
 
 def iso_time(seconds: float) -> str:
     """Write seconds since the epoch as ISO 8601, with milliseconds."""
-    return f"{_iso_second(int(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
+    whole, part = divmod(int(seconds * 1000), 1000)
+    return f"{_iso_second(whole)}.{part:03d}Z"
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import lru_cache
-from json.encoder import encode_basestring_ascii
+from json.encoder import encode_basestring_ascii as _quote
 from typing import Final
 
 from fsm_twisted.observe.access import (
@@ -61,20 +61,20 @@ def quick_json_line(begun: float, noted: Noted) -> str:
     """Write what `json_line` writes of the record of *noted*."""
     started, ended, sent, status, tries, _, bytes_in, bytes_out, _, *strings = noted
     _, _, peer, route, endpoints, reason = strings
-    request_id, client, method, host, path, agent, referer = texts_of(noted)
+    texts = texts_of(noted)
+    request_id, client, method, host, path, agent, referer = texts
     seconds = ended - started
     if sent:
         upstream = ended - sent
         shown, overhead = f"{upstream:.6f}", max(seconds - upstream, 0.0)
     else:
         shown, overhead = "null", seconds
-    origin = f'"proxy","reason":{_quoted(reason)}' if reason else '"upstream","reason":""'
     return (
-        f'{{"time":"{iso_time(begun)}","request_id":{_quoted_anew(request_id)},'
+        f'{{"time":"{iso_time(begun)}","request_id":{_quote(request_id)},'
         f'"client":{_remembered(client)},"method":{_remembered(method)},'
-        f'"host":{_remembered(host)},"path":{_quoted_anew(path)},'
-        f'"protocol":"{protocol_of(noted, method)}","status":{status},"origin":{origin},'
-        f'{_route(route)},"upstream":{_remembered(endpoints)},'
+        f'"host":{_remembered(host)},"path":{_quote(path)},'
+        f'"protocol":"{protocol_of(noted, method)}","status":{status},{_origin(reason)},'
+        f'{_route(route)},"upstream":{_endpoints(endpoints)},'
         f'"tries":{tries},"bytes_in":{bytes_in},"bytes_out":{bytes_out},'
         f'"seconds":{seconds:.6f},"upstream_seconds":{shown},'
         f'"overhead_seconds":{overhead:.6f},{_connection(peer)},'
@@ -82,28 +82,34 @@ def quick_json_line(begun: float, noted: Noted) -> str:
     )
 
 
-def _quoted_anew(text: bytes) -> str:
-    return encode_basestring_ascii(as_text(text))
+_quoted = lru_cache(maxsize=_REMEMBERED)(_quote)
 
 
-_quoted = lru_cache(maxsize=_REMEMBERED)(_quoted_anew)
-
-
-def _remembered(text: bytes) -> str:
+def _remembered(text: str) -> str:
     """Quote what recurs; clients choose these texts, so long ones are not kept."""
-    return _quoted(text) if len(text) <= _LONGEST_REMEMBERED else _quoted_anew(text)
+    return _quoted(text) if len(text) <= _LONGEST_REMEMBERED else _quote(text)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _origin(reason: bytes) -> str:
+    code = as_text(reason)
+    return f'"origin":"{"proxy" if code else "upstream"}","reason":{_quote(code)}'
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _endpoints(endpoints: bytes) -> str:
+    return _quote(as_text(endpoints))
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _route(route: bytes) -> str:
-    namespace, ingress, path, service, _ = map(encode_basestring_ascii, map(str, route_of(route)))
+    namespace, ingress, path, service, _ = map(_quote, map(str, route_of(route)))
     return f'"namespace":{namespace},"ingress":{ingress},"route":{path},"service":{service}'
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _connection(peer: bytes) -> str:
-    texts = map(encode_basestring_ascii, peer_of(peer))
-    _, tls, server_name, subject, fingerprint = texts
+    _, tls, server_name, subject, fingerprint = map(_quote, peer_of(peer))
     return (
         f'"tls":{tls},"server_name":{server_name},"client_subject":{subject},'
         f'"client_fingerprint":{fingerprint}'
