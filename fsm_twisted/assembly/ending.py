@@ -7,6 +7,7 @@ second one, or the drain's time, ends it.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,15 @@ from twisted.logger import Logger
 from fsm_twisted.assembly.serving import Serving
 
 _log = Logger()
+
+
+def _has_terminal() -> bool:
+    """Whether a terminal can hang up on us."""
+    try:
+        os.close(os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 class Ending:
@@ -41,8 +51,18 @@ class Ending:
         self._is_over = False
 
     def watch(self, serving: Serving) -> None:
-        """Take SIGTERM and SIGINT over for *serving*."""
+        """
+        Take over for *serving* the signals that would end the program at once.
+
+        SIGHUP comes from a terminal that closes, which is to end us, or from somebody who wants a
+        reload, of which there is none. Without log files, SIGUSR1 has nothing to do.
+        """
         self._serving = serving
+        if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+            hung_up = self._signalled if _has_terminal() else self._asked_to_reload
+            signal.signal(signal.SIGHUP, hung_up)
         # Whoever reads the ready lines may signal at once; the reactor installs its own handlers
         # when it begins to run.
         self._take_signals()
@@ -58,6 +78,10 @@ class Ending:
 
     def _signalled(self, number: int, _: object) -> None:
         self._reactor.callFromThread(self._asked_to_stop, signal.Signals(number).name)
+
+    def _asked_to_reload(self, *_: object) -> None:
+        text = "SIGHUP: there is nothing to reload, changes are followed as they come"
+        self._reactor.callFromThread(_log.info, text)
 
     def _asked_to_stop(self, name: str) -> None:
         if self.has_begun:

@@ -125,10 +125,10 @@ def main(arguments: list[str]) -> None:
     """
     Run the nursery.
 
-    SIGINT and SIGTERM come blocked from the master, and stay so in all workers: terminals and
-    service managers signal the whole group, but only the master decides.
+    SIGINT, SIGTERM and SIGHUP come blocked from the master, and stay so in all workers: terminals
+    and service managers signal the whole group, but only the master decides.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=int(arguments[0]))
     plan = Plan.from_bytes(sys.stdin.buffer.read())

@@ -22,7 +22,7 @@ _log = Logger()
 _PACKET_BYTES = 512
 
 Forked = Callable[[int, int], None]
-_GROUP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+_GROUP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 class NurseryProcess:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,12 +86,23 @@ def command(folder: Path, *options: str, twistd: tuple[str, ...] = ()) -> list[s
 
 
 @contextlib.contextmanager
-def running(folder: Path, *options: str, twistd: tuple[str, ...] = ()) -> Iterator[Program]:
-    """Run the program in the foreground until it is ready, and then for a while."""
+def running(
+    folder: Path, *options: str, twistd: tuple[str, ...] = (), terminal: int | None = None
+) -> Iterator[Program]:
+    """
+    Run the program in the foreground until it is ready, and then for a while.
+
+    It has a session of its own, and *terminal* is the one that can hang up on it.
+    """
     log_path = folder / "stderr"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            command(folder, *FREE, *options, twistd=twistd), stderr=log, cwd=folder
+            command(folder, *FREE, *options, twistd=twistd),
+            stdin=terminal,
+            stderr=log,
+            cwd=folder,
+            start_new_session=True,
+            preexec_fn=None if terminal is None else _take_terminal,  # noqa: PLW1509
         )
     program = Program(process, log_path)
     try:
@@ -100,6 +113,10 @@ def running(folder: Path, *options: str, twistd: tuple[str, ...] = ()) -> Iterat
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def failing(folder: Path, *options: str, twistd: tuple[str, ...] = ()) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from pathlib import Path
@@ -20,6 +21,27 @@ def test_a_signal_ends_the_program_well(tmp_path: Path, number: signal.Signals) 
         assert program.ended() == 0
         assert f"{number.name}: draining" in program.log
         assert "cut" not in program.log
+
+
+def test_who_asks_for_a_reload_or_new_log_files_ends_nothing(tmp_path: Path) -> None:
+    with running(tmp_path) as program:
+        program.signal(signal.SIGUSR1)
+        program.signal(signal.SIGHUP)
+        until(lambda: "SIGHUP: there is nothing to reload" in program.log)
+
+        assert program.ask("/readyz")[0] == 200
+        program.signal(signal.SIGTERM)
+        assert program.ended() == 0
+
+
+def test_a_terminal_that_hangs_up_drains_the_program(tmp_path: Path) -> None:
+    ours, its = os.openpty()
+    with running(tmp_path, terminal=its) as program:
+        os.close(its)
+        os.close(ours)
+
+        assert program.ended() == 0
+        assert "SIGHUP: draining" in program.log
 
 
 def test_during_the_delay_it_is_not_ready_but_accepts_and_the_second_signal_ends_it(

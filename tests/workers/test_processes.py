@@ -190,7 +190,7 @@ def test_workers_draw_their_request_ids_apart(shared: Fleet) -> None:
 def test_signals_for_the_group_end_neither_nursery_nor_workers(shared: Fleet) -> None:
     before = [shared.nursery, *shared.workers]
     for pid in before:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
             os.kill(pid, number)
     for worker in shared.workers:
         client = shared.connect_to(worker)
