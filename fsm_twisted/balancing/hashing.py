@@ -31,6 +31,8 @@ class Rendezvous(Generic[L]):
     whatever the number of endpoints. A new key costs about 0.3 µs for each endpoint.
     """
 
+    __slots__ = ("_loads", "_winners")
+
     needs_key = True
 
     def __init__(self) -> None:

@@ -15,6 +15,8 @@ class LeastWork(Generic[L]):
     Without the draw every worker would send its first request to the same endpoint.
     """
 
+    __slots__ = ("_draw", "_loads")
+
     needs_key = False
 
     def __init__(self, draw: Draw) -> None:

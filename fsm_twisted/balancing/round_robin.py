@@ -19,6 +19,8 @@ class RoundRobin(Generic[L]):
     was there and available all along is picked exactly once (but for retries).
     """
 
+    __slots__ = ("_draw", "_loads", "_next", "_turn")
+
     needs_key = False
 
     def __init__(self, draw: Draw) -> None:

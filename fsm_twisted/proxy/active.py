@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from fsm_twisted.message.authority import parse_authority
 from fsm_twisted.routing.server_name import ServerNames
@@ -11,9 +11,12 @@ from fsm_twisted.snapshot.changes import changes
 if TYPE_CHECKING:
     from fsm_twisted.proxy.plain_hosts import PlainHosts
     from fsm_twisted.proxy.runtime import BoundRoute
+    from fsm_twisted.routing.paths import PathTable
     from fsm_twisted.routing.router import Router
     from fsm_twisted.snapshot.model import Route, Snapshot
     from fsm_twisted.snapshot.policy import ClientVerification
+
+T = TypeVar("T")
 
 # A cluster of 10,000 hosts must not read each Host field anew.
 REMEMBERED_HOSTS: Final = 32768
@@ -29,14 +32,15 @@ class Active:
     """
     The snapshot being served, with the tables built from it.
 
-    ``hosts`` remembers how Host fields were read, see `host_of`; whoever fills it keeps it below
-    `REMEMBERED_HOSTS`. ``passthrough`` says where TLS goes unopened, ``clients`` whose clients are
-    verified, None for nowhere and nobody's.
+    ``hosts`` remembers how Host fields were read, see `host_of`, and ``known`` what `known_of`
+    says of them; both stay below `REMEMBERED_HOSTS`. ``passthrough`` says where TLS goes unopened,
+    ``clients`` whose clients are verified, None for nowhere and nobody's.
     """
 
     __slots__ = (
         "clients",
         "hosts",
+        "known",
         "passthrough",
         "plain_hosts",
         "router",
@@ -59,6 +63,7 @@ class Active:
         self.passthrough: ServerNames[Route] | None = None
         self.clients = clients
         self.hosts: dict[bytes, tuple[bytes, int]] = {}
+        self.known: dict[bytes, tuple[bytes, int, PathTable[BoundRoute]]] = {}
 
     def renewed(
         self, snapshot: Snapshot, router: Router[BoundRoute], plain_hosts: PlainHosts
@@ -77,6 +82,8 @@ class Active:
         )
         if names is self.tls_hosts and plain_hosts is self.plain_hosts and not verified:
             active.hosts = self.hosts  # how a Host field reads depends on nothing else
+            if router.has_tables_of(self.router):
+                active.known = self.known
         if snapshot.passthrough:
             passed = changes(self.snapshot.passthrough, snapshot.passthrough)
             ways = ServerNames({}) if self.passthrough is None else self.passthrough
@@ -103,10 +110,19 @@ class Active:
         """
         host = parse_authority(wire).host
         found = (host, self._care_for(host))
-        if len(wire) <= REMEMBERED_HOST_BYTES:
-            if len(self.hosts) >= REMEMBERED_HOSTS:
-                self.hosts.clear()
-            self.hosts[wire] = found
+        _remember(self.hosts, wire, found)
+        return found
+
+    def known_of(self, wire: bytes) -> tuple[bytes, int, PathTable[BoundRoute]]:
+        """
+        Read a Host field as `host_of` does, and find the table that is asked first for it.
+
+        Raises:
+            AuthorityError: It is not valid.
+        """
+        host, care = self.hosts.get(wire) or self.host_of(wire)
+        found = (host, care, self.router.first(host))
+        _remember(self.known, wire, found)
         return found
 
     def way_of(self, server_name: bytes) -> Route | None:
@@ -131,3 +147,10 @@ class Active:
         if plain_hosts.redirect(host):
             return True
         return plain_hosts.looks_at_tls_hosts and self.tls_hosts.covers(host)
+
+
+def _remember(memory: dict[bytes, T], wire: bytes, found: T) -> None:
+    if len(wire) <= REMEMBERED_HOST_BYTES:
+        if len(memory) >= REMEMBERED_HOSTS:
+            memory.clear()
+        memory[wire] = found

@@ -101,14 +101,14 @@ class Downstream(Http1Output):
             return False
         method, target, path, authority, _, _, end = found
         active = plane.runtime.active
-        known = active.hosts.get(authority)
+        known = active.known.get(authority)
         if known is None:
             try:
-                known = active.host_of(authority)
+                known = active.known_of(authority)
             except AuthorityError:
                 return False
-        host, care = known
-        bound = active.router.match(host, path)
+        host, care, table = known
+        bound = table.find(path) or active.router.match(host, path)
         if bound is None or bound.usual is None or self.peer.is_trusted:
             return False
         limit = bound.body_limit_bytes

@@ -105,8 +105,9 @@ class Http2Downstream(Http2Connection[Http2Stream]):
         """Take the straight road, if nothing about the route is unusual."""
         plane, peer = self.plane, self.peer
         method, target, host = event.method, event.target, event.authority.host
-        active = plane.runtime.active
-        bound = active.router.match(host, event.path)
+        active, authority = plane.runtime.active, event.authority.wire
+        _, _, table = active.known.get(authority) or active.known_of(authority)
+        bound = table.find(event.path) or active.router.match(host, event.path)
         if (
             bound is None
             or bound.usual is None
@@ -115,7 +116,6 @@ class Http2Downstream(Http2Connection[Http2Stream]):
         ):
             self._request_received(event.in_full())
             return
-        authority = event.authority.wire
         lines = b"".join(map(REQUEST_LINES.__getitem__, event.fields))
         known = lines, peer.fields, authority, plane.next_request_id()
         sent = _ASKED % (method, target, authority, *known)

@@ -63,9 +63,7 @@ class UpstreamState:
     """
 
     __slots__ = (
-        "_defaults",
         "balancer",
-        "balancing",
         "cells",
         "connect_seconds",
         "cookie",
@@ -83,12 +81,9 @@ class UpstreamState:
         upstream: Upstream,
         draw: Callable[[int], int],
         affinity: CookieAffinity,
-        defaults: Timeouts,
         cells: UpstreamCells,
     ) -> None:
         self.cells = cells
-        self._defaults = defaults
-        self.balancing = upstream.balancing
         self.balancer: Balancer[EndpointState] = make_balancer(upstream.balancing, draw)
         self.key_of = make_key(upstream.balancing)
         self.cookie: StickyCookie[EndpointState] | None = (
@@ -106,14 +101,14 @@ class UpstreamState:
 
     def is_other_than(self, upstream: Upstream) -> bool:
         """Whether *upstream* wants a state that is made in another way."""
-        is_http2 = upstream.protocol is Protocol.HTTP2
-        return self.balancing != upstream.balancing or self.is_http2 != is_http2
+        mine = self.upstream
+        return (mine.balancing, mine.protocol) != (upstream.balancing, upstream.protocol)
 
-    def renew(self, upstream: Upstream, loads: list[EndpointState]) -> None:
+    def renew(self, upstream: Upstream, loads: list[EndpointState], default: Timeouts) -> None:
         """Take over the upstream and its endpoints as a new snapshot has them."""
         self.upstream = upstream
         self.is_by_name = upstream.tls is not None and not upstream.tls.server_name
-        own, default = upstream.timeouts, self._defaults
+        own = upstream.timeouts
         self.connect_seconds = _first(own.connect_seconds, default.connect_seconds)
         self.read_seconds = _first(own.read_seconds, default.read_seconds)
         self.send_seconds = _first(own.send_seconds, default.send_seconds)
@@ -148,16 +143,15 @@ class BoundRoute:
 
     ``upstream`` is None when it cannot be served; ``refusal`` then says why. ``usual`` is the
     upstream when the route asks for nothing but to be forwarded, else None. ``clients`` is how
-    those of its host are verified. ``note`` is what the access log says of it. ``is_open`` says
-    that plain HTTP is served on TLS hosts too.
+    those of its host are verified. ``is_open`` says that plain HTTP is served on TLS hosts too.
     """
 
     __slots__ = (
+        "_note",
         "body_limit_bytes",
         "clients",
         "is_logged",
         "is_open",
-        "note",
         "refusal",
         "rewrite",
         "route",
@@ -187,10 +181,18 @@ class BoundRoute:
         self.body_limit_bytes = body_limit_bytes if limit is None else (limit or None)
         self.is_logged = route.is_logged
         self.is_open = route.plain in _OPEN[plain_http]
-        self.note = _note_of(route)
+        self._note: bytes | None = None
         is_usual = upstream is not None and upstream.is_usual and route.rewrite is None
         is_usual = is_usual and clients is None
         self.usual = upstream if is_usual else None
+
+    @property
+    def note(self) -> bytes:
+        """What the access log says of it, made when the first of its requests is recorded."""
+        note = self._note
+        if note is None:
+            note = self._note = _note_of(self.route)
+        return note
 
 
 def _note_of(route: Route) -> bytes:
@@ -345,7 +347,7 @@ class RunTime:
             if old is None or old.is_other_than(upstream):
                 self._upstreams[key] = self._new_state(upstream, old)
                 stale |= self._hosts_of.get(key, set())
-            self._upstreams[key].renew(upstream, loads)
+            self._upstreams[key].renew(upstream, loads, self._timeouts)
         for key in found.gone:
             gone = self._upstreams.pop(key)
             self._endpoints.release(gone.upstream)
@@ -355,7 +357,7 @@ class RunTime:
 
     def _new_state(self, upstream: Upstream, old: UpstreamState | None) -> UpstreamState:
         cells = UpstreamCells() if old is None else old.cells
-        return UpstreamState(upstream, self._draw, self._affinity, self._timeouts, cells)
+        return UpstreamState(upstream, self._draw, self._affinity, cells)
 
 
 def _upstreams_of(host: VirtualHost | None) -> set[UpstreamId]:

@@ -1,15 +1,14 @@
 /*
- * Which route a usual request takes (router.py, paths.py), without the interpreter.
+ * What a path leads to in the table of a host (paths.py), without the interpreter.
  *
- * Only a path of the very host is found here; for wildcards, defaults and whatever else,
- * Router.match is called, which is the reference.
+ * Tables of other parts than PathTable.build makes are left to PathTable.find, the reference.
  */
 #include "../slots.h"
 #include <string.h>
 
-static PyTypeObject *router_type, *table_type;
+static PyTypeObject *table_type;
 static PyObject *reference;
-static Py_ssize_t hosts_at, exact_at, prefixes_at, lengths_at, longest_at, root_at;
+static Py_ssize_t exact_at, prefixes_at, lengths_at, longest_at, root_at;
 
 /* The last slash in the first SIZE bytes of PATH; -1 when there is none. */
 static Py_ssize_t last_slash(const char *path, Py_ssize_t size)
@@ -36,8 +35,8 @@ static PyObject *prefix(PyObject *table, PyObject *path, Py_ssize_t size)
     return found;
 }
 
-/* PathTable.find, borrowed; NULL for nothing, or with an exception. */
-static PyObject *find(PyObject *table, PyObject *path)
+/* What PATH leads to, borrowed; NULL for nothing, or with an exception. */
+static PyObject *found_in(PyObject *table, PyObject *path)
 {
     PyObject *found = PyDict_GetItemWithError(*slot_at(table, exact_at), path);
     if (found || PyErr_Occurred())
@@ -69,59 +68,51 @@ static int is_usual(PyObject *table)
         && PyFrozenSet_CheckExact(lengths) && longest && PyLong_CheckExact(longest) && *slot_at(table, root_at);
 }
 
-static PyObject *match(PyObject *self, PyObject *const *args, Py_ssize_t count)
+static PyObject *find(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 2)
-        return PyErr_Format(PyExc_TypeError, "match(host, path)");
-    PyObject *hosts = *slot_at(self, hosts_at);
-    if (is_dict(hosts) && PyBytes_CheckExact(args[0]) && PyBytes_CheckExact(args[1])) {
-        PyObject *table = PyDict_GetItemWithError(hosts, args[0]), *found = NULL;
-        if (table && Py_IS_TYPE(table, table_type) && is_usual(table))
-            found = find(table, args[1]);
-        if (found && found != Py_None) {
-            Py_INCREF(found);
-            return found;
-        }
-        if (PyErr_Occurred())
-            return NULL;
+    if (count != 1)
+        return PyErr_Format(PyExc_TypeError, "find(path)");
+    if (!is_usual(self) || !PyBytes_CheckExact(args[0])) {
+        PyObject *all[] = {self, args[0]};
+        return PyObject_Vectorcall(reference, all, 2, NULL);
     }
-    PyObject *all[] = {self, args[0], args[1]};
-    return PyObject_Vectorcall(reference, all, 3, NULL);
+    PyObject *found = found_in(self, args[0]);
+    if (!found && PyErr_Occurred())
+        return NULL;
+    return Py_NewRef(found ? found : Py_None);
 }
 
 static PyMethodDef method = {
-    "match", (PyCFunction)(void (*)(void))match, METH_FASTCALL, "See `Router.match`."};
+    "find", (PyCFunction)(void (*)(void))find, METH_FASTCALL, "See `PathTable.find`."};
 
-static PyObject *match_method(PyObject *module, PyObject *args)
+static PyObject *find_method(PyObject *module, PyObject *args)
 {
-    PyObject *router, *table, *function;
+    PyObject *table, *function;
     (void)module;
-    if (!PyArg_ParseTuple(args, "O!O!O", &PyType_Type, &router, &PyType_Type, &table, &function))
+    if (!PyArg_ParseTuple(args, "O!O", &PyType_Type, &table, &function))
         return NULL;
-    if (router_type && ((PyObject *)router_type != router || (PyObject *)table_type != table))
-        return PyErr_Format(PyExc_TypeError, "there is one class of routers");
+    if (table_type && (PyObject *)table_type != table)
+        return PyErr_Format(PyExc_TypeError, "there is one class of tables");
     PyTypeObject *of_table = (PyTypeObject *)table;
-    if (!find_slot((PyTypeObject *)router, "exact", &hosts_at) || !find_slot(of_table, "exact", &exact_at)
-        || !find_slot(of_table, "prefixes", &prefixes_at) || !find_slot(of_table, "lengths", &lengths_at)
-        || !find_slot(of_table, "longest", &longest_at) || !find_slot(of_table, "root", &root_at))
+    if (!find_slot(of_table, "exact", &exact_at) || !find_slot(of_table, "prefixes", &prefixes_at)
+        || !find_slot(of_table, "lengths", &lengths_at) || !find_slot(of_table, "longest", &longest_at)
+        || !find_slot(of_table, "root", &root_at))
         return NULL;
-    Py_INCREF(router);
-    Py_XSETREF(router_type, (PyTypeObject *)router);
     Py_INCREF(table);
     Py_XSETREF(table_type, of_table);
     Py_INCREF(function);
     Py_XSETREF(reference, function);
-    return PyDescr_NewMethod(router_type, &method);
+    return PyDescr_NewMethod(table_type, &method);
 }
 
 static PyMethodDef functions[] = {
-    {"match_method", match_method, METH_VARARGS,
-        "match_method(router, table, reference)\n--\n\nMake the method of the class of routers."},
+    {"find_method", find_method, METH_VARARGS,
+        "find_method(table, reference)\n--\n\nMake the method of the class of tables."},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_speedups", "Finding routes.", -1, functions, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_speedups", "Finding paths.", -1, functions, NULL, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__speedups(void)

@@ -1,6 +1,6 @@
-"""The compiled half of `router`; docs/performance.md: how it is built."""
+"""The compiled half of `paths`; docs/performance.md: how it is built."""
 
 from collections.abc import Callable
 from typing import Any
 
-def match_method(router: type, table: type, reference: Callable[..., Any], /) -> Any: ...
+def find_method(table: type, reference: Callable[..., Any], /) -> Any: ...

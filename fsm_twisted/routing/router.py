@@ -8,11 +8,12 @@ request costs a few look-ups of bytes, flat in the number of hosts and paths, an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, Generic, TypeVar
+from operator import is_
+from typing import Generic, TypeVar
 
 import attrs
 
-from fsm_twisted.routing.paths import PathTable, as_sent
+from fsm_twisted.routing.paths import NOTHING, PathTable, as_sent
 from fsm_twisted.snapshot.changes import Changes
 from fsm_twisted.snapshot.model import Route, Snapshot, VirtualHost
 
@@ -70,14 +71,23 @@ class Router(Generic[T]):
             return wild.default
         return self.default
 
+    def has_tables_of(self, other: Router[T]) -> bool:
+        """Tell whether it has the very tables of *other*, and so all that `first` may return."""
+        mine = (self.exact, self.wildcard, self.hostless)
+        return all(map(is_, mine, (other.exact, other.wildcard, other.hostless)))
 
-REFERENCE: Final = Router.match
-try:
-    from fsm_twisted.routing._speedups import match_method
-except ImportError:
-    pass
-else:
-    Router.match = match_method(Router, PathTable, REFERENCE)  # type: ignore[method-assign]
+    def first(self, host: bytes) -> PathTable[T]:
+        """
+        Return the table that is asked first for *host*; it does not change with the path.
+
+        What it finds is what `match` returns; where it finds nothing, `match` has to be asked.
+        """
+        own = self.exact.get(host)
+        if own is not None:
+            return own
+        dot = host.find(b".")
+        wild = self.wildcard.get(host[dot + 1 :]) if dot > 0 else None
+        return wild or self.hostless or NOTHING
 
 
 def build_router(snapshot: Snapshot, bind: Callable[[Route], T]) -> Router[T]:

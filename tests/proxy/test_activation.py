@@ -8,11 +8,11 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsm_twisted.proxy.runtime import RunTime
+from fsm_twisted.proxy.runtime import BoundRoute, RunTime
 from fsm_twisted.snapshot import wire
 from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream, VirtualHost
 from fsm_twisted.snapshot.policy import Affinity, Algorithm, Balancing, PlainAccess, Timeouts
-from tests.proxy.worlds import prefix, runtime, upstream
+from tests.proxy.worlds import prefix, runtime, snapshot, upstream
 
 PATTERNS = ("", "a.example", "b.example", "*.a.example", "*.example")
 HOSTS = (b"", b"a.example", b"b.example", b"c.example", b"x.a.example", b"x.b.example")
@@ -68,18 +68,27 @@ def seen(state: RunTime) -> dict[object, object]:
         told[host] = (state.active.tls_hosts.covers(host), state.active.host_of(host or b"a"))
         told["passes", host] = state.active.way_of(host)
         for path in PATHS:
-            bound = state.active.router.match(host, path)
+            bound = matched(state, host, path)
             told[host, path] = bound and (
                 bound.route,
                 bound.upstream and (bound.upstream.upstream, bound.usual is bound.upstream),
                 bound.upstream is state.upstreams.get(bound.route.upstream),  # type: ignore[arg-type]
             )
     told["upstreams"] = {
-        key: (each.upstream, each.balancing, each.connect_seconds, set(_reachable(each.balancer)))
+        key: (each.upstream, each.connect_seconds, set(_reachable(each.balancer)))
         for key, each in state.upstreams.items()
     }
     told["endpoints"] = sorted(each.endpoint for each in state.endpoints)
     return told
+
+
+def matched(state: RunTime, host: bytes, path: bytes) -> BoundRoute | None:
+    """Find a route as the straight road does, by what is remembered of Host fields."""
+    active, host = state.active, host or b"nobody.knows"
+    _, _, table = active.known.get(host) or active.known_of(host)
+    found = table.find(path) or active.router.match(host, path)
+    assert found is active.router.match(host, path)
+    return found
 
 
 def _reachable(balancer: object) -> Sequence[object]:
@@ -97,6 +106,7 @@ def test_whatever_came_before_a_snapshot_is_served_as_if_it_were_the_first(
         # As a worker gets it: what has not changed are the same objects.
         last = wire.apply(last, wire.encode_delta(last, new))
         state.activate(last)
+        seen(state)  # and so remembers hosts
 
     fresh = runtime()
     fresh.activate(last)
@@ -133,3 +143,17 @@ def test_how_a_host_field_reads_is_remembered_until_the_tls_hosts_change() -> No
     state.activate(Snapshot(2, tls_hosts=frozenset({"a.example"})))
     assert state.active.hosts == {}
     assert state.active.host_of(b"A.example") == (b"a.example", True)
+
+
+def test_which_table_a_host_has_is_remembered_while_the_tables_stay() -> None:
+    state, web = runtime(), upstream("web", 1)
+    state.activate(snapshot(prefix("/", web), upstreams=(web,)))
+    known = state.active.known_of(b"A.example")
+
+    more = upstream("web", 1, 2)
+    state.activate(attrs.evolve(state.active.snapshot, upstreams={more.id: more}))
+    assert state.active.known == {b"A.example": known}
+
+    state.activate(snapshot(prefix("/new", web), upstreams=(web,)))
+    assert state.active.known == {}
+    assert state.active.known_of(b"A.example")[2].find(b"/") is None

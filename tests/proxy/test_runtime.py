@@ -181,7 +181,7 @@ def test_another_policy_takes_effect_and_keeps_the_endpoints() -> None:
 
     state.activate(serving(upstream("web", 1, 2, balancing=least)))
 
-    assert state.upstreams[upstream("web").id].balancing == least
+    assert state.upstreams[upstream("web").id].upstream.balancing == least
     assert loads(state) == before
     before[endpoint(1)].in_flight = 5
     assert picks(state, upstream("web"), 3) == ["2", "2", "2"]

@@ -43,6 +43,17 @@ def test_the_router_finds_what_a_scan_of_all_routes_by_the_documentation_finds(
     assert found(world, request) == reference_match(world, request)
 
 
+@given(worlds())
+def test_what_the_first_table_of_a_host_finds_is_what_is_found(
+    drawn: tuple[Snapshot, Request],
+) -> None:
+    world, request = drawn
+    router = router_of(world)
+    host, path = request.wire
+
+    assert router.first(host).find(path) in {None, router.match(host, path)}
+
+
 @given(st.data(), worlds())
 def test_the_order_of_hosts_and_routes_does_not_matter(
     data: st.DataObject, drawn: tuple[Snapshot, Request]
