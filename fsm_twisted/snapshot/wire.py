@@ -1,15 +1,20 @@
 """
 Snapshots as bytes, for the way from the master to its workers: whole, or what has changed.
 
-One format for both: JSON, a list of the version, the base's generation (null: nothing is
-presupposed), the new generation and what is set and removed. Rows are lists without names,
-because ten thousand hosts travel. A reason travels by its code, the rest by value.
+One format for both: lines of JSON. The first is a list of the version, the base's generation
+(null: nothing is presupposed), the new generation and what is set and removed, but for hosts and
+upstreams: of them it says how many there are, and each has a line behind it. So no more than one
+is ever read at a time, and reading a hundred thousand routes leaves no hole in memory. Rows are
+lists without names, because ten thousand hosts travel. A reason travels by its code, the rest by
+value.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 from fsm_twisted.snapshot.changes import changes
@@ -39,7 +44,7 @@ from fsm_twisted.snapshot.policy import (
 from fsm_twisted.snapshot.reasons import REPLIES
 from fsm_twisted.snapshot.rewrite import Rewrite
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 _NO_BALANCING: Final = Balancing()
 _NO_TIMEOUTS: Final = Timeouts()
@@ -76,10 +81,11 @@ def apply(base: Snapshot | None, data: bytes) -> Snapshot:
             *base*, or is nothing that this module has written.
     """
     try:
-        version, since, *rest = json.loads(data.decode("utf-8", "surrogatepass"))
+        rows = (json.loads(line.decode("utf-8", "surrogatepass")) for line in BytesIO(data))
+        version, since, *rest = next(rows, [])
         if version != VERSION:
             raise WireError(f"wire format {version!r}, not {VERSION}")
-        return _Decoder(_base(base, since)).snapshot(*rest)
+        return _Decoder(_base(base, since), rows).snapshot(*rest)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         # Shown to nobody: the bytes hold private keys.
         raise WireError("no snapshot of this wire format") from None
@@ -114,9 +120,9 @@ def _encode(since: int | None, old: Snapshot, new: Snapshot) -> bytes:
         VERSION,
         since,
         new.generation,
-        [[pattern, _host_row(host)] for pattern, host in hosts.items()],
+        len(hosts),
         hosts_gone,
-        [_upstream_row(upstream) for upstream in upstreams.values()],
+        len(upstreams),
         [_upstream_id_row(each) for each in upstreams_gone],
         {
             # Chains and keys are ASCII in practice; latin-1 gives back any bytes.
@@ -137,9 +143,17 @@ def _encode(since: int | None, old: Snapshot, new: Snapshot) -> bytes:
         {pattern: each.fingerprint for pattern, each in clients.items()},
         clients_gone,
     ]
-    # Not ASCII only: a lone surrogate in a name survives, and so do two in a row.
-    text = json.dumps(parts, ensure_ascii=False, check_circular=False, separators=(",", ":"))
-    return text.encode("utf-8", "surrogatepass")
+    host_rows = ([pattern, _host_row(host)] for pattern, host in hosts.items())
+    upstream_rows = (_upstream_row(upstream) for upstream in upstreams.values())
+    return b"\n".join([_line(parts), *map(_line, host_rows), *map(_line, upstream_rows)])
+
+
+def _line(row: Row) -> bytes:
+    return _ENCODER.encode(row).encode("utf-8", "surrogatepass")
+
+
+# Not ASCII only: a lone surrogate in a name survives, and so do two in a row.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
 
 def _changes(old: Mapping[K, V], new: Mapping[K, V]) -> tuple[dict[K, V], tuple[K, ...]]:
@@ -224,10 +238,13 @@ def _balancing_row(balancing: Balancing) -> Row:
 
 
 class _Decoder:
-    """Rows to values; equal identities of one message become one object."""
+    """Rows to values; equal identities and paths of one message become one object."""
 
-    def __init__(self, base: Snapshot) -> None:
+    def __init__(self, base: Snapshot, rows: Iterator[Any]) -> None:
         self._base = base
+        self._rows = rows
+        self._paths: dict[str, str] = {}
+        self._host_name = ""
         self._ingresses: dict[tuple[str, str], IngressId] = {}
         self._upstream_ids: dict[tuple[str | int, ...], UpstreamId] = {}
         self._tls_rows: dict[str, Row] = {}
@@ -240,15 +257,16 @@ class _Decoder:
         asked, clients, clients_gone = rest
         base = self._base
         self._clients = {print_: _clients(print_, *row) for print_, row in asked.items()}
+        rows, made = self._rows, self._upstream
+        new_hosts = {pattern: self._host(*row) for pattern, row in islice(rows, hosts)}
+        new_upstreams = {each.id: each for each in (made(*row) for row in islice(rows, upstreams))}
+        if (len(new_hosts), len(new_upstreams)) != (hosts, upstreams) or list(rows):
+            raise ValueError  # lines are missing, or too many
         return Snapshot(
             generation=_integer(generation),
-            hosts=_merged(
-                base.hosts, {pattern: self._host(*row) for pattern, row in hosts}, hosts_gone
-            ),
+            hosts=_merged(base.hosts, new_hosts, hosts_gone),
             upstreams=_merged(
-                base.upstreams,
-                {made.id: made for made in (self._upstream(*row) for row in upstreams)},
-                [self._upstream_id(row) for row in upstreams_gone],
+                base.upstreams, new_upstreams, [self._upstream_id(row) for row in upstreams_gone]
             ),
             certificates=self._certificates(entries, names, names_gone),
             tls_hosts=(base.tls_hosts | set(tls_more)) - set(tls_fewer)
@@ -279,6 +297,7 @@ class _Decoder:
         return _merged(base, {name: known[print_] for name, print_ in names.items()}, gone)
 
     def _host(self, host: str, routes: list[Row], default: Row | None) -> VirtualHost:
+        self._host_name = host  # that of its routes, too
         return VirtualHost(
             host, tuple([self._route(*row) for row in routes]), self._route_or_none(default)
         )
@@ -290,8 +309,8 @@ class _Decoder:
         match, upstream, refusal, rewrite, body_limit_bytes, is_logged, plain, clients = rest
         return Route(
             self._ingress(namespace, name),
-            host,
-            path,
+            self._host_name if host == self._host_name else host,
+            self._paths.setdefault(path, path),
             _MATCHES[match],
             None if upstream is None else self._upstream_id(upstream),
             None if refusal is None else REPLIES[refusal],

@@ -75,11 +75,12 @@ def test_a_delta_is_refused_on_every_other_generation(
 @few
 @given(snapshots())
 def test_another_version_is_refused(snapshot: Snapshot) -> None:
-    parts = json.loads(encode_full(snapshot).decode("utf-8", "surrogatepass"))
+    first, *lines = encode_full(snapshot).split(b"\n")
+    parts = json.loads(first.decode("utf-8", "surrogatepass"))
     parts[0] = VERSION + 1
 
     with pytest.raises(WireError, match=f"wire format {VERSION + 1}"):
-        apply(None, json.dumps(parts).encode())
+        apply(None, b"\n".join((json.dumps(parts).encode(), *lines)))
 
 
 _json = st.recursive(
@@ -100,12 +101,15 @@ def test_other_bytes_are_refused(data: bytes) -> None:
 def test_a_part_of_another_shape_is_a_wire_error_or_a_snapshot(
     snapshot: Snapshot, data: st.DataObject
 ) -> None:
-    parts = json.loads(encode_full(snapshot).decode("utf-8", "surrogatepass"))
+    lines = encode_full(snapshot).split(b"\n")
+    number = data.draw(st.integers(0, len(lines) - 1))
+    parts = json.loads(lines[number].decode("utf-8", "surrogatepass"))
     at = data.draw(st.integers(0, len(parts) - 1))
     parts[at] = data.draw(_json)
+    lines[number] = json.dumps(parts).encode()
 
     try:
-        made = apply(None, json.dumps(parts).encode())
+        made = apply(None, b"\n".join(lines))
     except WireError:
         return
     assert isinstance(made, Snapshot)
@@ -119,6 +123,19 @@ def test_a_cut_message_is_refused(snapshot: Snapshot, data: st.DataObject) -> No
 
     with pytest.raises(WireError):
         apply(None, whole[:kept])
+
+
+@few
+@given(snapshots(), st.data())
+def test_a_message_with_a_line_more_or_less_is_refused(
+    snapshot: Snapshot, data: st.DataObject
+) -> None:
+    lines = encode_full(snapshot).split(b"\n")
+    at = data.draw(st.integers(0, len(lines) - 1))
+
+    for other in ([*lines[:at], *lines[at + 1 :]], [*lines, lines[at]]):
+        with pytest.raises(WireError):
+            apply(None, b"\n".join(other))
 
 
 def test_no_error_shows_a_private_key() -> None:
