@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from fsm_twisted.http1.syntax import HeadLimits
+from fsm_twisted.message.target import has_dot_segment
 
 # Of a token only these: punctuation could make a look-alike of a special name (X_Real_IP).
 _NAME: Final = b"-" + (string.digits + string.ascii_letters).encode("ascii")
@@ -36,7 +37,8 @@ _RESPONSE_NAMES: Final = (
 )  # fmt: skip
 
 
-def _any_case(text: bytes) -> bytes:
+def any_case(text: bytes) -> bytes:
+    """Return the pattern of lower-case *text* in any spelling; flags would make it slower."""
     return b"".join(
         b"[%c%c]" % (byte, byte - 32) if 97 <= byte <= 122 else re.escape(bytes([byte]))  # noqa: PLR2004
         for byte in text
@@ -47,13 +49,13 @@ def _ordinary_line(value: bytes, names: Iterable[bytes], prefixes: Iterable[byte
     """Return the pattern of a field line whose name is none of *names* and has no such prefix."""
     rests: dict[bytes, list[bytes]] = {}
     for special in (*(each + b":" for each in names), *prefixes):
-        rests.setdefault(special[:1], []).append(_any_case(special[1:]))
+        rests.setdefault(special[:1], []).append(any_case(special[1:]))
     harmless = bytes(c for c in _NAME if bytes([c]).lower() not in rests)
     # The first letters of most fields that are sent come first.
     suspect = sorted(rests, key=lambda first: (first not in b"cu", first))
     begin = b"|".join(
         [b"[%b]" % re.escape(harmless)]
-        + [b"%b(?!%b)" % (_any_case(first), b"|".join(rests[first])) for first in suspect]
+        + [b"%b(?!%b)" % (any_case(first), b"|".join(rests[first])) for first in suspect]
     )
     return rb"\r\n(?:%b)[%b]*+%b" % (begin, re.escape(_NAME), value)
 
@@ -74,11 +76,11 @@ def _with_connection(line: bytes, connection: bytes) -> bytes:
 
 
 _BEGIN_REQUEST: Final = (
-    rb"(%%b) (/[!\"$-~]*+) HTTP/1\.1(?:%b)*\r\n[Hh]ost: ?([A-Za-z0-9.:-]++)" % _ASKED
+    rb"(%b) (/[!\"$-~]*+) HTTP/1\.1(?:%b)*\r\n[Hh]ost: ?([A-Za-z0-9._:\[\]-]++)"
 )
 _LINES: Final = _with_connection(_ASKED, _KEPT_ALIVE)
 USUAL_REQUEST: Final = re.compile(
-    rb"%b%b\r\n\r\n" % (_BEGIN_REQUEST % b"GET|POST|PUT|DELETE|PATCH|HEAD", _LINES)
+    rb"%b%b\r\n\r\n" % (_BEGIN_REQUEST % (b"GET|POST|PUT|DELETE|PATCH|HEAD", _ASKED), _LINES)
 )
 """
 A whole request head without a body; use `usual_request`, which looks at the values.
@@ -90,9 +92,22 @@ the CRLF before it, if there is one behind Host.
 # Not those methods that are repeated although the endpoint may have seen them (`proxy.retry`).
 USUAL_SENDING: Final = re.compile(
     rb"%b%b%b([0-9]{1,15}+)%b\r\n\r\n"
-    % (_BEGIN_REQUEST % b"POST|PUT|PATCH|DELETE", _LINES, _LENGTH, _LINES)
+    % (_BEGIN_REQUEST % (b"POST|PUT|PATCH|DELETE", _ASKED), _LINES, _LENGTH, _LINES)
 )
 """The same with Content-Length (group 5) between two places for Connection (groups 4 and 6)."""
+
+# What browsers ask before a request of another origin's; with Max-Forwards it is ours to answer.
+_ASKED_FOR_OPTIONS: Final = _ordinary_line(
+    _UNCHECKED, (*_REQUEST_NAMES, b"max-forwards"), _REQUEST_PREFIXES
+)
+USUAL_OPTIONS: Final = re.compile(
+    rb"%b%b\r\n\r\n"
+    % (
+        _BEGIN_REQUEST % (b"OPTIONS", _ASKED_FOR_OPTIONS),
+        _with_connection(_ASKED_FOR_OPTIONS, _KEPT_ALIVE),
+    )
+)
+"""`USUAL_REQUEST` for one more method, with the same groups."""
 
 _ANSWER_LINES: Final = _with_connection(_ANSWERED, _KEPT_ALIVE_SO_LONG)
 _BEGIN_ANSWER: Final = rb"HTTP/1\.1 (%b)(?: [\t\x20-\x7e\x80-\xff]*+)?"
@@ -149,11 +164,15 @@ def usual_request(data: bytes, limits: HeadLimits) -> Usual | None:
     """
     found = USUAL_REQUEST.fullmatch(data)
     if found is None:
-        return None if data.startswith(b"GET ") else _usual_sending(data, limits)
+        if not data.startswith(b"OPTIONS "):
+            return None if data.startswith(b"GET ") else _usual_sending(data, limits)
+        found = USUAL_OPTIONS.fullmatch(data)
+        if found is None:
+            return None
     method, target, authority, connection = found.groups()
     path = target.partition(b"?")[0]
-    if b"/." in path or b"%" in path or not _are_lines(data):
-        return None  # there could be a dot segment
+    if ((b"/." in path or b"%" in path) and has_dot_segment(path)) or not _are_lines(data):
+        return None
     size = len(data)
     if size > limits.harmless_bytes and is_unusual_size(data, size, limits):
         return None
@@ -190,8 +209,7 @@ def _usual_sending(data: bytes, limits: HeadLimits) -> Usual | None:
     if (
         len(data) - end != int(length)
         or (before is not None and after is not None)
-        or b"/." in path
-        or b"%" in path
+        or ((b"/." in path or b"%" in path) and has_dot_segment(path))
         or not _are_lines(data[:end])
         or is_unusual_size(data, end, limits)
     ):

@@ -33,6 +33,9 @@ class Account:
         parent_span: The id of the span above this exchange's, perhaps empty; None when it is not
             sampled.
         hsts: The line Strict-Transport-Security that the answer is due, perhaps empty.
+        is_secure: The client has spoken TLS, with us or with a trusted proxy.
+        persistent: The client allows another request on its connection.
+        adds_lines: The answer may be due lines of ours.
         sent: When it was last sent to an endpoint; 0 if it has not been.
         status: Of the answer, once that has begun.
         bytes_in: Of the request, head and body.
@@ -52,6 +55,8 @@ class Account:
     minor = 1
     begun: float
     hsts = b""
+    is_secure = adds_lines = False
+    persistent = True
     parent_span: bytes | None = None
     sent = 0.0
     status = bytes_in = bytes_out = head_bytes_out = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from fsm_twisted.message.authority import parse_authority
+from fsm_twisted.message.authority import AuthorityError, parse_authority
 from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.changes import changes
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fsm_twisted.routing.router import Router
     from fsm_twisted.snapshot.model import Route, Snapshot
     from fsm_twisted.snapshot.policy import ClientVerification
+
+    KnownHost = tuple[bytes, int, PathTable[BoundRoute]]
 
 T = TypeVar("T")
 
@@ -63,7 +65,7 @@ class Active:
         self.passthrough: ServerNames[Route] | None = None
         self.clients = clients
         self.hosts: dict[bytes, tuple[bytes, int]] = {}
-        self.known: dict[bytes, tuple[bytes, int, PathTable[BoundRoute]]] = {}
+        self.known: dict[bytes, KnownHost] = {}
 
     def renewed(
         self, snapshot: Snapshot, router: Router[BoundRoute], plain_hosts: PlainHosts
@@ -113,7 +115,14 @@ class Active:
         _remember(self.hosts, wire, found)
         return found
 
-    def known_of(self, wire: bytes) -> tuple[bytes, int, PathTable[BoundRoute]]:
+    def known_if_valid(self, wire: bytes) -> KnownHost | None:
+        """Return what `known_of` does, None for a Host field that is not valid."""
+        try:
+            return self.known_of(wire)
+        except AuthorityError:
+            return None
+
+    def known_of(self, wire: bytes) -> KnownHost:
         """
         Read a Host field as `host_of` does, and find the table that is asked first for it.
 

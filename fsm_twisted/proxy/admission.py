@@ -116,6 +116,14 @@ def _route_verified(
     return decision
 
 
+def is_verified(
+    host: bytes, bound: BoundRoute, clients: ServerNames[ClientVerification], peer: Peer
+) -> bool:
+    """Tell whether *peer* has shown all that *host* and the host of the route want."""
+    wanted = clients.find(host), bound.clients
+    return all(each is None or _unmet(host, each, peer) is None for each in wanted)
+
+
 def _is_challenge(head: RequestHead, bound: BoundRoute | None, peer: Peer) -> bool:
     """Tell whether it is a challenge of ACME in plain, by a route of its own that asks nothing."""
     if peer.is_secure or bound is None or not head.target.path.startswith(_ACME):

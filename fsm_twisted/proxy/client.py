@@ -13,20 +13,11 @@ from typing import Final
 
 import attrs
 
-from fsm_twisted.message.fields import values_of
+from fsm_twisted.message.fields import Fields, values_of
 from fsm_twisted.message.heads import RequestHead
 from fsm_twisted.proxy.client_identity import ClientIdentity
-from fsm_twisted.proxy.forwarded import (
-    Address,
-    Hop,
-    hop_element,
-    node_address,
-    parse_forwarded,
-    read_address,
-)
-from fsm_twisted.proxy.options import Network
-
-Networks = tuple[Network, ...]
+from fsm_twisted.proxy.forwarded import Hop, hop_element, parse_forwarded, read_address
+from fsm_twisted.proxy.trusted_proxies import Named, TrustedProxies
 
 VIA = b"Via: 1.1 fsm\r\n"
 _ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -75,13 +66,13 @@ class Claims:
 class _Told:
     """What a trusted proxy says, as far as it is well-formed; ``chain`` ends with the nearest."""
 
-    chain: tuple[Address, ...]
-    client: Address | None
+    chain: tuple[Named, ...]
+    client: Named | None
     proto: bytes
     host: bytes
 
 
-def make_peer(host: str, port: int, *, is_secure: bool, trusted: Networks) -> Peer:
+def make_peer(host: str, port: int, *, is_secure: bool, trusted: TrustedProxies) -> Peer:
     """
     Describe a peer.
 
@@ -89,11 +80,11 @@ def make_peer(host: str, port: int, *, is_secure: bool, trusted: Networks) -> Pe
         host: Its IP address as the socket or a PROXY header tells it, empty for a Unix socket.
         port: The port that it has connected to.
         is_secure: Whether it speaks TLS with us.
-        trusted: The networks whose claims are believed.
+        trusted: Whose claims are believed.
     """
     parsed = read_address(host.partition("%")[0])
     address = str(parsed).encode("ascii") if parsed is not None else b""
-    is_trusted = parsed is not None and is_in(parsed, trusted)
+    is_trusted = parsed is not None and parsed in trusted
     shown = address or b"unknown"
     proto = b"https" if is_secure else b"http"
     fields = b"".join(
@@ -106,62 +97,61 @@ def make_peer(host: str, port: int, *, is_secure: bool, trusted: Networks) -> Pe
     return Peer(address, is_trusted, is_secure, port, fields)
 
 
-def is_in(address: Address, networks: Networks) -> bool:
-    """Return whether *address* belongs to one of *networks*."""
-    return any(address in network for network in networks)
-
-
-def claims_of(peer: Peer, head: RequestHead, request_id: bytes, trusted: Networks) -> Claims:
+def claims_of(peer: Peer, head: RequestHead, request_id: bytes, trusted: TrustedProxies) -> Claims:
     """Say of a request what is known, or believed of a trusted proxy; *request_id* is new."""
+    host = head.authority.wire
     if peer.is_trusted:
-        return claims_of_trusted(peer, head, request_id, trusted)
-    return claims_of_untrusted(peer, head, request_id)
+        return claims_of_trusted(peer, head.claims, host, request_id, trusted)
+    return claims_of_untrusted(peer, host, request_id)
 
 
-def claims_of_untrusted(peer: Peer, head: RequestHead, request_id: bytes) -> Claims:
-    """Say what we know ourselves, whatever the request claims."""
-    own = b"X-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n" % (head.authority.wire, request_id)
+def claims_of_untrusted(peer: Peer, host: bytes, request_id: bytes) -> Claims:
+    """Say what we know ourselves, whatever the request for *host* (as sent) claims."""
+    own = b"X-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n" % (host, request_id)
     return Claims(peer.address, peer.is_secure, peer.fields + own)
 
 
 def claims_of_trusted(
-    peer: Peer, head: RequestHead, request_id: bytes, trusted: Networks
+    peer: Peer, said: Fields, host: bytes, request_id: bytes, trusted: TrustedProxies
 ) -> Claims:
     """
     Believe the claims of a trusted proxy, as far as they are well-formed.
 
     The client is the right-most address of X-Forwarded-For (or Forwarded, or X-Real-IP) that is
     no trusted proxy itself; the peer is appended to the list.
+
+    Args:
+        peer: The proxy.
+        said: As in `RequestHead.claims`.
+        host: The authority that the request names, as sent.
+        request_id: A new one.
+        trusted: Who else is believed.
     """
-    said = {name.lower(): value for name, value in head.claims}
+    last = {name.lower(): value for name, value in said}
     forwarded, told = b"", None
-    if b"forwarded" in said:
-        hops = parse_forwarded(values_of(head.claims, b"forwarded"))
-        if hops and said.keys().isdisjoint(_X_FORWARDED):
+    if b"forwarded" in last:
+        hops = parse_forwarded(values_of(said, b"forwarded"))
+        if hops and last.keys().isdisjoint(_X_FORWARDED):
             told = _told_by_hops(hops, trusted)
-        forwarded = _forwarded_field(hops, peer, head)
+        forwarded = _forwarded_field(hops, peer, host)
     if told is None:
-        told = _told_by_x_forwarded(head, said, trusted)
-    client = _text(told.client) if told.client is not None else peer.address
+        told = _told_by_x_forwarded(said, last, trusted)
+    client = told.client.text if told.client is not None else peer.address
     proto = told.proto or _own_proto(peer)
-    port = _valid(_PORT, said.get(b"x-forwarded-port")) or b"%d" % peer.port
-    host = told.host or head.authority.wire
-    identity = _valid(_ID, said.get(b"x-request-id")) or request_id
-    hops_told = b", ".join((*map(_text, told.chain), peer.address or b"unknown"))
-    fields = b"".join(
-        (
-            b"X-Forwarded-For: %b\r\nX-Real-IP: %b\r\n" % (hops_told, client or b"unknown"),
-            b"X-Forwarded-Proto: %b\r\nX-Forwarded-Port: %b\r\n" % (proto, port),
-            VIA,
-            b"X-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n" % (host, identity),
-            forwarded,
-        )
-    )
+    port = _valid(_PORT, last.get(b"x-forwarded-port")) or b"%d" % peer.port
+    identity = _valid(_ID, last.get(b"x-request-id")) or request_id
+    hops_told = b", ".join([*(each.text for each in told.chain), peer.address or b"unknown"])
+    fields = _FIELDS % (
+        hops_told, client or b"unknown", proto, port, told.host or host, identity, forwarded
+    )  # fmt: skip
     return Claims(client, proto == b"https", fields, is_trusted=True)
 
 
-def _text(address: Address) -> bytes:
-    return str(address).encode("ascii")
+_FIELDS: Final = (
+    b"X-Forwarded-For: %b\r\nX-Real-IP: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Port: %b\r\n"
+    + VIA
+    + b"X-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n%b"
+)
 
 
 def _own_proto(peer: Peer) -> bytes:
@@ -173,51 +163,41 @@ def _valid(pattern: re.Pattern[bytes], value: bytes | None) -> bytes:
 
 
 def _told_by_x_forwarded(
-    head: RequestHead, said: Mapping[bytes, bytes], trusted: Networks
+    said: Fields, last: Mapping[bytes, bytes], trusted: TrustedProxies
 ) -> _Told:
-    chain = _chain(head)
-    if not chain and b"x-forwarded-for" not in said and b"forwarded" not in said:
-        real = _listed_address(said.get(b"x-real-ip", b""))
+    chain = _chain(values_of(said, b"x-forwarded-for"), trusted)
+    if not chain and b"x-forwarded-for" not in last and b"forwarded" not in last:
+        real = trusted.listed(last.get(b"x-real-ip", b""))
         chain = () if real is None else (real,)
-    at = _client_at(chain, trusted)
     return _Told(
         chain,
-        chain[at] if chain else None,
-        _valid(_PROTO, said.get(b"x-forwarded-proto")),
-        _valid(_HOST, said.get(b"x-forwarded-host")),
+        chain[_client_at(chain)] if chain else None,
+        _valid(_PROTO, last.get(b"x-forwarded-proto")),
+        _valid(_HOST, last.get(b"x-forwarded-host")),
     )
 
 
-def _chain(head: RequestHead) -> tuple[Address, ...]:
-    """Return the addresses of X-Forwarded-For in order; a malformed one ends what is believed."""
-    listed = [
-        item.strip(b" \t")
-        for value in values_of(head.claims, b"x-forwarded-for")
-        for item in value.split(b",")
-    ]
-    good: list[Address] = []
-    for item in reversed(listed):
-        address = _listed_address(item)
-        if address is None:
-            break
-        good.append(address)
+def _chain(values: tuple[bytes, ...], trusted: TrustedProxies) -> tuple[Named, ...]:
+    """Return those listed in X-Forwarded-For; a malformed one ends what is believed."""
+    good: list[Named] = []
+    for value in reversed(values):
+        for item in reversed(value.split(b",")):
+            named = trusted.listed(item)
+            if named is None:
+                return tuple(reversed(good))
+            good.append(named)
     return tuple(reversed(good))
 
 
-def _listed_address(item: bytes) -> Address | None:
-    """Return the address of *item*, as in Forwarded or, as X-Forwarded-For has it, bare IPv6."""
-    return node_address(item) or read_address(item.decode("latin-1"))
-
-
-def _client_at(chain: tuple[Address, ...], trusted: Networks) -> int:
+def _client_at(chain: tuple[Named, ...]) -> int:
     """Return the place in *chain*, from its left, of the first from the right that is no proxy."""
     for at in range(len(chain) - 1, 0, -1):
-        if not is_in(chain[at], trusted):
+        if not chain[at].is_trusted:
             return at
     return 0
 
 
-def _told_by_hops(hops: tuple[Hop, ...], trusted: Networks) -> _Told:
+def _told_by_hops(hops: tuple[Hop, ...], trusted: TrustedProxies) -> _Told:
     """
     Say what Forwarded says: the client, and how its request came to the outermost trusted proxy.
 
@@ -225,19 +205,20 @@ def _told_by_hops(hops: tuple[Hop, ...], trusted: Networks) -> _Told:
     it says of proto and host is still the word of a trusted proxy.
     """
     nameless = max((at for at, hop in enumerate(hops) if hop.address is None), default=-1)
-    chain = tuple(hop.address for hop in hops[nameless + 1 :] if hop.address is not None)
-    at = _client_at(chain, trusted)
+    addresses = [hop.address for hop in hops[nameless + 1 :] if hop.address is not None]
+    chain = tuple(map(trusted.named, addresses))
+    at = _client_at(chain)
     first = nameless + 1 + at
-    if nameless >= 0 and at == 0 and (not chain or is_in(chain[0], trusted)):
+    if nameless >= 0 and at == 0 and (not chain or chain[0].is_trusted):
         first = nameless
     proto = next((hop.proto for hop in hops[first:] if hop.proto), b"")
     host = next((hop.host for hop in hops[first:] if hop.host), b"")
     return _Told(chain, chain[at] if chain else None, proto if proto in _WEB else b"", host)
 
 
-def _forwarded_field(hops: tuple[Hop, ...], peer: Peer, head: RequestHead) -> bytes:
+def _forwarded_field(hops: tuple[Hop, ...], peer: Peer, host: bytes) -> bytes:
     """Return Forwarded with our hop behind the believed ones, nothing when there are none."""
     if not hops:
         return b""
-    own = hop_element(peer.address, _own_proto(peer), head.authority.wire)
+    own = hop_element(peer.address, _own_proto(peer), host)
     return b"Forwarded: %b\r\n" % b", ".join((*(hop.wire for hop in hops), own))

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 from fsm_twisted.http1.errors import RequestError
 from fsm_twisted.http1.grammar import parse_request_head
 from fsm_twisted.http1.reader import BodyReader, HeadReader, body_reader
-from fsm_twisted.http1.recognise import forwarded, usual_request
 from fsm_twisted.http1.writer import write_response_head
-from fsm_twisted.message.authority import AuthorityError
 from fsm_twisted.message.framing import is_empty
-from fsm_twisted.proxy.active import LOOKED_AT
 from fsm_twisted.proxy.admission import LocalReply, admit
 from fsm_twisted.proxy.client import Peer, claims_of
 from fsm_twisted.proxy.http1_exchange import Http1Exchange
 from fsm_twisted.proxy.http1_output import Http1Output
+from fsm_twisted.proxy.http1_usual import usual_exchange
 from fsm_twisted.proxy.large_bodies import splice_request
 from fsm_twisted.proxy.record import Asked, note_of_peer
 from fsm_twisted.snapshot.reasons import REPLIES
@@ -85,54 +83,14 @@ class Downstream(Http1Output):
             self.tunnel.data(self, data)
         elif self._lingers:
             self.lingered(data)
-        elif not (self._is_between and self._take_usual(data)):
+        elif self._is_between and (exchange := usual_exchange(self, data)) is not None:
+            self._is_between = False
+            self.deadline = _NEVER
+            self.exchange = exchange
+            exchange.attempt()
+        else:
             self._input = self._input + data if self._input else data
             self._serve()
-
-    def _take_usual(self, data: bytes) -> bool:
-        """
-        Take the straight road with one usual request, whole and alone in one read.
-
-        False when anything about it is unusual: `_serve` then finds out what it is.
-        """
-        plane = self.plane
-        found = usual_request(data, plane.options.limits)
-        if found is None:
-            return False
-        method, target, path, authority, _, _, end = found
-        active = plane.runtime.active
-        known = active.known.get(authority)
-        if known is None:
-            try:
-                known = active.known_of(authority)
-            except AuthorityError:
-                return False
-        host, care, table = known
-        bound = table.find(path) or active.router.match(host, path)
-        if bound is None or bound.usual is None or self.peer.is_trusted:
-            return False
-        limit = bound.body_limit_bytes
-        if (care and (care > LOOKED_AT or not (self.peer.is_secure or bound.is_open))) or (
-            limit is not None and len(data) - end > limit
-        ):
-            return False
-        make_id = plane.next_request_id
-        head = forwarded(data, found, self.peer.fields, make_id())
-        self._is_between = False
-        self.deadline = _NEVER
-        make_key = bound.usual.key_of
-        key = b"" if make_key is None else make_key(self.peer.address, target, ())
-        self.exchange = exchange = Http1Exchange(self, bound.usual, method, head, key)
-        if care and plane.hsts_line:
-            exchange.hsts = plane.hsts_of(host, is_secure=self.peer.is_secure)
-        if bound.usual.is_by_name:
-            exchange.host = host
-        if plane.access is not None:
-            exchange.bound, exchange.bytes_in = bound, len(data)
-            if plane.tracer is not None:
-                plane.tracer.begin(exchange)
-        exchange.attempt()
-        return True
 
     def _take_body(self, exchange: Exchange, body: BodyReader, data: bytes) -> None:
         """Hand on what has come of the request's body."""
@@ -203,7 +161,7 @@ class Downstream(Http1Output):
     def _begin(self, head: RequestHead, size: int) -> None:
         plane = self.plane
         identity = plane.next_request_id()
-        claims = claims_of(self.peer, head, identity, plane.options.trusted_proxies)
+        claims = claims_of(self.peer, head, identity, plane.trusted_proxies)
         active, options = plane.runtime.active, plane.options
         decision = admit(head, active, options, self.peer, is_secure=claims.is_secure)
         if isinstance(decision, LocalReply):

@@ -20,12 +20,15 @@ from fsm_twisted.net.preface import PrefaceReading
 from fsm_twisted.net.proxy_header import ProxyHeaderReading
 from fsm_twisted.net.stream import PlainStream
 from fsm_twisted.net.tls_stream import TlsStream
-from fsm_twisted.proxy.client import Networks, Peer, make_peer
+from fsm_twisted.proxy.client import Peer, make_peer
 from fsm_twisted.proxy.client_identity import ClientIdentity
 from fsm_twisted.proxy.places import Refusal
+from fsm_twisted.proxy.trusted_proxies import TrustedProxies
 
 if TYPE_CHECKING:
     from fsm_twisted.proxy.plane import DataPlane
+
+_NOBODY = TrustedProxies()
 
 
 class Entrance:
@@ -89,16 +92,15 @@ class Entrance:
         if header.is_local:
             return proxy
         if header.source is None:
-            return self._peer(proxy.address.decode("ascii"), proxy.port, ())
+            return self._peer(proxy.address.decode("ascii"), proxy.port, _NOBODY)
         return self._peer(str(header.source), header.destination_port)
 
-    def _peer(self, host: str, port: int, trusted: Networks | None = None) -> Peer:
-        options = self._plane.options
+    def _peer(self, host: str, port: int, trusted: TrustedProxies | None = None) -> Peer:
         return make_peer(
             host,
             port,
             is_secure=self._context is not None,
-            trusted=options.trusted_proxies if trusted is None else trusted,
+            trusted=self._plane.trusted_proxies if trusted is None else trusted,
         )
 
     def _has_no_header(self, why: ProxyHeaderError | None) -> None:

@@ -43,19 +43,16 @@ class Exchange(Account):
         own_fields: Field lines of ours that the endpoint gets.
         host: The request's, where there is no head and connections are made for it.
         body: What is kept of the request's body, None when it has none.
-        is_usual: The request has no body, no upgrade and no cookie of ours, and the client
-            awaits nothing special.
+        is_usual: The request takes the straight road, and so may its answer.
     """
 
     # What the usual request is; `of_head` says otherwise where it must.
     head: RequestHead | None = None
     admitted: Admitted | None = None
     claims: Claims | None = None
-    persistent = True
     host = own_fields = b""
     body: RequestBody | None
     upstream: EndpointSide | None = None
-    _is_secure = False
     _response: Response | None = None
     _failure = REPLIES["no_endpoints"]
 
@@ -103,13 +100,24 @@ class Exchange(Account):
         self.is_usual = False
         self.is_grpc = state.is_http2 and is_grpc(head.fields)
         self.bound = admitted.bound
-        self._is_secure = claims.is_secure
-        self.hsts = self.plane.hsts_for(head, claims)
-        self._fields = head.fields
+        self.heed(head.authority.host, head.fields, is_secure=claims.is_secure)
         if not is_empty(head.framing):
             self.body = RequestBody(is_chunked=head.framing is CHUNKED)
         self.parent_span = above
         return self
+
+    def heed(self, host: bytes, fields: Fields, *, is_secure: bool) -> None:
+        """
+        Learn what else counts of a request.
+
+        Args:
+            host: As it is matched.
+            fields: Those among which its endpoint may be looked for.
+            is_secure: Whether its client has spoken TLS, with us or with a trusted proxy.
+        """
+        self.is_secure, self._fields = is_secure, fields
+        self.hsts = self.plane.hsts_of(host, is_secure=is_secure)
+        self.adds_lines = True
 
     @property
     def is_incomplete(self) -> bool:
@@ -147,7 +155,7 @@ class Exchange(Account):
         """Return the Set-Cookie line that keeps a new client with its endpoint, or nothing."""
         if self._attempts is None or not self._attempts.is_new or self.upstream is None:
             return b""
-        return self.state.cookie_field(self.upstream.endpoint, is_secure=self._is_secure)
+        return self.state.cookie_field(self.upstream.endpoint, is_secure=self.is_secure)
 
     def connected(self, upstream: EndpointSide) -> None:
         """Send what has been waiting for the connection."""

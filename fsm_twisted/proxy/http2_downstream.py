@@ -120,12 +120,12 @@ class Http2Downstream(Http2Connection[Http2Stream]):
         known = lines, peer.fields, authority, plane.next_request_id()
         sent = _ASKED % (method, target, authority, *known)
         stream = self._begin(event.stream, is_whole=True)
-        make_key = bound.usual.key_of
-        key = b"" if make_key is None else make_key(peer.address, target, ())
-        stream.exchange = exchange = Http2Exchange(stream, bound.usual, method, sent, key)
-        if plane.hsts_line:
-            exchange.hsts = plane.hsts_of(host, is_secure=peer.is_secure)
-        if bound.usual.is_by_name:
+        state, fields = bound.usual, event.fields
+        key = b"" if state.key_of is None else state.key_of(peer.address, target, fields)
+        stream.exchange = exchange = Http2Exchange(stream, state, method, sent, key)
+        if plane.hsts_line or state.cookie is not None:
+            exchange.heed(host, fields, is_secure=peer.is_secure)
+        if state.is_by_name:
             exchange.host = host
         if plane.access is not None:
             exchange.bound, exchange.bytes_in = bound, len(sent)
@@ -137,7 +137,7 @@ class Http2Downstream(Http2Connection[Http2Stream]):
         plane, head = self.plane, event.head
         stream = self._begin(event.stream, is_whole=event.end)
         identity = plane.next_request_id()
-        claims = claims_of(self.peer, head, identity, plane.options.trusted_proxies)
+        claims = claims_of(self.peer, head, identity, plane.trusted_proxies)
         if head.upgrade:
             head = asked_with_key(head, secrets.token_bytes(16))
         active, options, peer = plane.runtime.active, plane.options, self.peer

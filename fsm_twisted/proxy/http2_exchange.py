@@ -34,8 +34,8 @@ class Http2Exchange(Exchange):
             return False
         status, lines, end = parts
         fields = fields_of_lines(lines)
-        if self.hsts:
-            fields += fields_of(line_unless_said(fields, self.hsts))
+        if self.adds_lines:
+            fields += fields_of(line_unless_said(fields, self.hsts) + self.affinity_field())
         if not stream.answer_whole(status, fields, data[end:]):
             return False
         endpoint, cells = upstream.endpoint, self.state.cells

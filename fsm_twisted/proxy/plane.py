@@ -21,6 +21,7 @@ from fsm_twisted.proxy.passed import PassedConnection
 from fsm_twisted.proxy.places import Places
 from fsm_twisted.proxy.refused_clients import RefusedClients
 from fsm_twisted.proxy.runtime import RunTime
+from fsm_twisted.proxy.trusted_proxies import TrustedProxies
 from fsm_twisted.snapshot.model import Route, Snapshot
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class DataPlane:
         self.runtime = RunTime.of_options(options, draw)
         self.budget = RetryBudget()
         self.pipes = Pipes()
+        self.trusted_proxies = TrustedProxies(options.trusted_proxies)
         self.connections: set[ClientConnection] = set()
         limits = options.limits
         self.http2_limits = Limits(

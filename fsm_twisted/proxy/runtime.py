@@ -16,6 +16,7 @@ from fsm_twisted.balancing.selection import Balancer, make_balancer
 from fsm_twisted.observe.access import pack_route
 from fsm_twisted.observe.cells import UpstreamCells
 from fsm_twisted.proxy.active import Active
+from fsm_twisted.proxy.choosing_fields import make_finder
 from fsm_twisted.proxy.endpoints import Endpoints, EndpointState, GroupKey
 from fsm_twisted.proxy.groups import Groups
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
@@ -29,7 +30,6 @@ from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream, Virtual
 from fsm_twisted.snapshot.policy import (
     Affinity,
     ClientVerification,
-    HashSource,
     PlainAccess,
     Protocol,
     Timeouts,
@@ -38,8 +38,6 @@ from fsm_twisted.snapshot.reasons import REPLIES
 
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
-
-_FIELDS = frozenset({HashSource.HEADER, HashSource.COOKIE})
 
 _NO_TIMEOUTS = Timeouts()
 # Routes that serve plain HTTP on TLS hosts.
@@ -56,10 +54,10 @@ class UpstreamState:
     An upstream of the snapshot with its balancer.
 
     ``key_of`` makes the key that the balancer wants, None when it wants none; ``cookie`` is the
-    affinity cookie, None where there is none. ``is_usual`` says that no field of a request has a
-    part in the choice of its endpoint, and that bytes of HTTP/1 are passed on to it, not HTTP/2
-    (``is_http2``). ``is_by_name``: connections are made for the host of each
-    request, which a usual one has to be told.
+    affinity cookie, None where there is none. ``find_fields`` finds the fields of a head that have
+    a part in the choice of an endpoint, None where none has. ``is_http2``: requests go on as
+    HTTP/2, not as bytes of HTTP/1. ``is_by_name``: connections are made for the host of each
+    request, which a usual one has to be told. ``wants_more``: of fields or host.
     """
 
     __slots__ = (
@@ -67,13 +65,14 @@ class UpstreamState:
         "cells",
         "connect_seconds",
         "cookie",
+        "find_fields",
         "is_by_name",
         "is_http2",
-        "is_usual",
         "key_of",
         "read_seconds",
         "send_seconds",
         "upstream",
+        "wants_more",
     )
 
     def __init__(
@@ -93,11 +92,7 @@ class UpstreamState:
         )
 
         self.is_http2 = upstream.protocol is Protocol.HTTP2
-        self.is_usual = (
-            self.cookie is None
-            and upstream.balancing.hash_by.source not in _FIELDS
-            and not self.is_http2
-        )
+        self.find_fields = make_finder(upstream.balancing)
 
     def is_other_than(self, upstream: Upstream) -> bool:
         """Whether *upstream* wants a state that is made in another way."""
@@ -108,6 +103,7 @@ class UpstreamState:
         """Take over the upstream and its endpoints as a new snapshot has them."""
         self.upstream = upstream
         self.is_by_name = upstream.tls is not None and not upstream.tls.server_name
+        self.wants_more = self.is_by_name or self.find_fields is not None
         own = upstream.timeouts
         self.connect_seconds = _first(own.connect_seconds, default.connect_seconds)
         self.read_seconds = _first(own.read_seconds, default.read_seconds)
@@ -142,8 +138,9 @@ class BoundRoute:
     A route tied to run-time state; what a match gives.
 
     ``upstream`` is None when it cannot be served; ``refusal`` then says why. ``usual`` is the
-    upstream when the route asks for nothing but to be forwarded, else None. ``clients`` is how
-    those of its host are verified. ``is_open`` says that plain HTTP is served on TLS hosts too.
+    upstream when the route asks for nothing but to be forwarded as HTTP/1, else None; so is
+    ``verified``, which is for clients that have shown what ``clients`` wants: how those of its
+    host are verified. ``is_open`` says that plain HTTP is served on TLS hosts too.
     """
 
     __slots__ = (
@@ -157,6 +154,7 @@ class BoundRoute:
         "route",
         "upstream",
         "usual",
+        "verified",
     )
 
     def __init__(
@@ -182,9 +180,9 @@ class BoundRoute:
         self.is_logged = route.is_logged
         self.is_open = route.plain in _OPEN[plain_http]
         self._note: bytes | None = None
-        is_usual = upstream is not None and upstream.is_usual and route.rewrite is None
-        is_usual = is_usual and clients is None
-        self.usual = upstream if is_usual else None
+        is_usual = upstream is not None and not upstream.is_http2 and route.rewrite is None
+        self.usual = upstream if is_usual and clients is None else None
+        self.verified = upstream if is_usual and clients is not None else None
 
     @property
     def note(self) -> bytes:

@@ -22,9 +22,6 @@ def line_unless_said(fields: Fields, line: bytes) -> bytes:
     return line
 
 
-def with_line(answer: bytes, line: bytes) -> bytes:
-    """Return a whole HTTP/1 *answer* with our *line* in its head, unless that says it already."""
-    end = answer.find(b"\r\n\r\n") + 2
-    if _IN_HEAD in answer[:end].lower():
-        return answer
-    return b"".join((answer[:end], line, answer[end:]))
+def line_unless_in(head: bytes, line: bytes) -> bytes:
+    """Return *line* unless *head*, an HTTP/1 one in lower case, says it already."""
+    return b"" if _IN_HEAD in head else line

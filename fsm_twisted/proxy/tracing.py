@@ -57,12 +57,13 @@ class Tracer:
         self._draw = draw
         self._draw_bits = draw_bits
 
-    def begin(self, exchange: Exchange) -> None:
+    def begin(self, exchange: Exchange, *, is_trusted: bool = False) -> None:
         """
         Decide whether a request is sampled, and say so in its head.
 
         Args:
-            exchange: Of a stranger's usual request, which is yet to be sent.
+            exchange: Of a usual request, which is yet to be sent.
+            is_trusted: Whether it comes from a trusted proxy.
         """
         sent = exchange.head_bytes
         head = head_alone(sent)  # a short body may follow it
@@ -70,7 +71,7 @@ class Tracer:
         # Most heads have neither field, and this is the quick way to know.
         has_context = _BEGIN in head.lower()
         parent = _parent_of(_PARENT.findall(head)) if has_context else None
-        ours = self._ours(parent, is_trusted=False)
+        ours = self._ours(parent, is_trusted=is_trusted)
         if ours is None:
             return
         if has_context:

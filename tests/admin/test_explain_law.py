@@ -41,6 +41,7 @@ from fsm_twisted.objects.model import (
 from fsm_twisted.proxy.client import make_peer
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.proxy.plane import DataPlane
+from fsm_twisted.proxy.trusted_proxies import TrustedProxies
 from fsm_twisted.snapshot import wire
 from fsm_twisted.snapshot.identity import Endpoint
 from fsm_twisted.snapshot.model import Snapshot
@@ -168,7 +169,7 @@ def do(snapshot: Snapshot, question: Question, options: ProxyOptions, backends: 
     ours, client = tcp_pair()
     ours.setblocking(False)
     client.setblocking(False)
-    peer = make_peer(question.client, 80, is_secure=question.is_secure, trusted=())
+    peer = make_peer(question.client, 80, is_secure=question.is_secure, trusted=TrustedProxies())
     plane.places.enter()
     plane.places.settle(peer.address)
     plane.serve(ours, PlainStream(ours), peer)

@@ -11,6 +11,7 @@ from fsm_twisted.proxy.active import Active
 from fsm_twisted.proxy.admission import Admitted, LocalReply, admit
 from fsm_twisted.proxy.client import make_peer
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
+from fsm_twisted.proxy.trusted_proxies import TrustedProxies
 from fsm_twisted.snapshot.model import Route, Snapshot
 from fsm_twisted.snapshot.policy import PlainAccess
 from fsm_twisted.snapshot.reasons import REPLIES
@@ -37,7 +38,7 @@ def outcome(
     method: bytes = b"GET",
     is_secure: bool = False,
 ) -> Admitted | LocalReply:
-    peer = make_peer("192.0.2.1", 443, is_secure=is_secure, trusted=())
+    peer = make_peer("192.0.2.1", 443, is_secure=is_secure, trusted=TrustedProxies())
     return admit(request(target, host, method=method), world, options, peer, is_secure=is_secure)
 
 

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from fsm_twisted.proxy.client import (
     Claims,
     Peer,
+    claims_of,
     claims_of_trusted,
-    claims_of_untrusted,
     make_peer,
 )
+from fsm_twisted.proxy.trusted_proxies import TrustedProxies
 from tests.proxy.heads import request
 
-TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+TRUSTED = TrustedProxies((ip_network("10.0.0.0/8"), ip_network("fd00::/8")))
 NAMES = (
     b"X-Forwarded-For",
     b"x-forwarded-proto",
@@ -62,7 +63,7 @@ def peer(host: str, *, is_secure: bool = False) -> Peer:
 
 
 def believed(*claims: tuple[bytes, bytes], host: str = "10.0.0.1") -> Claims:
-    return claims_of_trusted(peer(host), request(claims=claims), b"own-id", TRUSTED)
+    return claims_of_trusted(peer(host), claims, b"a.example", b"own-id", TRUSTED)
 
 
 def told(claims: Claims) -> dict[str, str]:
@@ -86,13 +87,12 @@ def test_an_untrusted_peer_has_no_influence_on_any_field(
     someone = peer(host, is_secure=is_secure)
 
     assert not someone.is_trusted
-    assert claims_of_untrusted(someone, request(claims=claims), b"id") == claims_of_untrusted(
-        someone, request(), b"id"
-    )
+    said = claims_of(someone, request(claims=claims), b"id", TRUSTED)
+    assert said == claims_of(someone, request(), b"id", TRUSTED)
 
 
 def test_of_an_untrusted_peer_is_told_what_we_know_ourselves() -> None:
-    claims = claims_of_untrusted(peer("192.0.2.1", is_secure=True), request(), b"own-id")
+    claims = claims_of(peer("192.0.2.1", is_secure=True), request(), b"own-id", TRUSTED)
 
     assert told(claims) == {
         "X-Forwarded-For": "192.0.2.1",
@@ -130,7 +130,7 @@ def test_a_peer_is_trusted_by_its_address_alone(
 
 
 def test_nobody_is_trusted_without_the_option() -> None:
-    assert not make_peer("127.0.0.1", 80, is_secure=False, trusted=()).is_trusted
+    assert not make_peer("127.0.0.1", 80, is_secure=False, trusted=TrustedProxies()).is_trusted
 
 
 # Trusted proxies

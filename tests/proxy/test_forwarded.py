@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsm_twisted.proxy.client import Claims, claims_of_trusted, claims_of_untrusted, make_peer
+from fsm_twisted.proxy.client import Claims, claims_of, claims_of_trusted, make_peer
 from fsm_twisted.proxy.forwarded import Hop, hop_element, node_address, parse_forwarded
+from fsm_twisted.proxy.trusted_proxies import TrustedProxies
 from tests.proxy.heads import request
 
-TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+TRUSTED = TrustedProxies((ip_network("10.0.0.0/8"), ip_network("fd00::/8")))
 ADDRESSES = st.ip_addresses().map(str)
 BYTES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF), max_size=60).map(
     lambda text: text.encode("latin-1")
@@ -27,7 +28,7 @@ PIECES = st.lists(
 
 def believed(*claims: tuple[bytes, bytes], host: str = "10.0.0.1") -> Claims:
     peer = make_peer(host, 8000, is_secure=False, trusted=TRUSTED)
-    return claims_of_trusted(peer, request(claims=claims), b"id", TRUSTED)
+    return claims_of_trusted(peer, claims, b"a.example", b"id", TRUSTED)
 
 
 def told(claims: Claims) -> dict[str, str]:
@@ -203,7 +204,8 @@ def test_of_a_stranger_nothing_of_forwarded_remains(value: bytes) -> None:
     peer = make_peer("192.0.2.1", 8000, is_secure=False, trusted=TRUSTED)
     with_it = request(claims=forwarded(value))
 
-    assert claims_of_untrusted(peer, with_it, b"id") == claims_of_untrusted(peer, request(), b"id")
+    without = claims_of(peer, request(), b"id", TRUSTED)
+    assert claims_of(peer, with_it, b"id", TRUSTED) == without
 
 
 @pytest.mark.parametrize(

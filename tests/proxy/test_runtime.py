@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsm_twisted.message.authority import AuthorityError
 from fsm_twisted.proxy.active import REMEMBERED_HOST_BYTES, REMEMBERED_HOSTS
 from fsm_twisted.snapshot.model import EMPTY, Snapshot
-from fsm_twisted.snapshot.policy import Affinity, Algorithm, Balancing, HashBy, HashSource
+from fsm_twisted.snapshot.policy import (
+    Affinity,
+    Algorithm,
+    Balancing,
+    ClientVerification,
+    HashBy,
+    HashSource,
+    VerifyClient,
+)
 from fsm_twisted.snapshot.rewrite import Rewrite
 from tests.proxy.worlds import (
     HOST,
@@ -218,20 +225,21 @@ def test_a_cookie_goes_on_naming_its_endpoint_across_swaps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("balancing", "is_usual"),
+    ("balancing", "wants_more"),
     [
-        (Balancing(), True),
-        (Balancing(Algorithm.LEAST_WORK), True),
-        (Balancing(Algorithm.HASHING), True),
-        (Balancing(Algorithm.HASHING, HashBy(HashSource.URI)), True),
-        (Balancing(affinity=Affinity.CLIENT_IP), True),
-        (Balancing(Algorithm.HASHING, HashBy(HashSource.HEADER, "x-user")), False),
-        (Balancing(Algorithm.HASHING, HashBy(HashSource.COOKIE, "user")), False),
-        (Balancing(affinity=Affinity.COOKIE), False),
+        (Balancing(), False),
+        (Balancing(Algorithm.LEAST_WORK), False),
+        (Balancing(Algorithm.HASHING), False),
+        (Balancing(Algorithm.HASHING, HashBy(HashSource.URI)), False),
+        (Balancing(affinity=Affinity.CLIENT_IP), False),
+        (Balancing(Algorithm.HASHING, HashBy(HashSource.HEADER, "x-user")), True),
+        (Balancing(Algorithm.HASHING, HashBy(HashSource.HEADER, "x-real-ip")), False),
+        (Balancing(Algorithm.HASHING, HashBy(HashSource.COOKIE, "user")), True),
+        (Balancing(affinity=Affinity.COOKIE), True),
     ],
 )
-def test_the_straight_road_is_for_routes_that_need_no_field_of_the_request(
-    balancing: Balancing, is_usual: object
+def test_fields_are_looked_at_only_where_they_choose_the_endpoint(
+    balancing: Balancing, wants_more: object
 ) -> None:
     state = runtime()
     state.activate(serving(upstream("web", 1, balancing=balancing)))
@@ -239,7 +247,21 @@ def test_the_straight_road_is_for_routes_that_need_no_field_of_the_request(
     bound = state.active.router.match(HOST.encode(), b"/web/web")
 
     assert bound is not None
-    assert (bound.usual is not None) is is_usual
+    assert bound.usual is not None
+    assert bound.usual.wants_more is wants_more
+
+
+def test_a_route_of_a_host_that_verifies_is_usual_for_those_who_are_verified() -> None:
+    state, web = runtime(), upstream("web", 1)
+    wanted = ClientVerification.of(VerifyClient.ON, 1, b"")
+    state.activate(attrs.evolve(snapshot(prefix("/", web)), clients={HOST: wanted}))
+
+    bound = state.active.router.match(HOST.encode(), b"/")
+
+    assert bound is not None
+    assert bound.usual is None
+    assert bound.verified is bound.upstream
+    assert bound.verified is not None
 
 
 def test_a_rewrite_keeps_a_route_off_the_straight_road() -> None:
@@ -279,8 +301,7 @@ def test_a_host_field_is_read_as_host_and_whether_it_is_a_tls_host() -> None:
     assert state.active.host_of(b"A.example.:80") == (b"a.example", True)
     assert state.active.host_of(b"x.wild.example") == (b"x.wild.example", True)
     assert state.active.host_of(b"b.example") == (b"b.example", False)
-    with pytest.raises(AuthorityError):
-        state.active.host_of(b"a b")
+    assert state.active.known_if_valid(b"a b") is None
 
 
 def test_strangers_who_send_many_hosts_fill_no_memory() -> None:

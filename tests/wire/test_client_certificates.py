@@ -192,6 +192,26 @@ def ground(whole_ground: Ground) -> Iterator[Ground]:
 # Who is let in
 
 
+def outcome(ground: Ground, name: str, host: str, pair: Pair | None, first: bytes) -> object:
+    """Return what a request gets on a connection made for *name*; None without a handshake."""
+    try:
+        answer = ground.dial(name, ground.context(pair)).ask(first + get(host, b"Accept: */*\r\n"))
+    except (ssl.SSLError, ConnectionError):
+        return None
+    return answer.status, answer.body, answer.get(b"Connection")
+
+
+@pytest.mark.parametrize("pair", [GOOD, OTHER, None], ids=["good", "other", "none"])
+@pytest.mark.parametrize("name", ["a.test", "may.test", "open.test"])
+def test_both_roads_let_the_same_clients_in(ground: Ground, name: str, pair: Pair | None) -> None:
+    hosts = [f"{site}.test" for site in SITES]
+
+    for host in (*hosts, "x.wild.test", "free.wild.test", "nowhere.test"):
+        # The empty line means nothing, but keeps a request off the straight road.
+        straight = outcome(ground, name, host, pair, b"")
+        assert straight == outcome(ground, name, host, pair, b"\r\n"), host
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_certificate_of_the_trusted_authority_is_let_in_and_told(
     ground: Ground, version: ssl.TLSVersion

@@ -21,6 +21,7 @@ from fsm_twisted.proxy.endpoints import EndpointState, group_key
 from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.proxy.runtime import RunTime, UpstreamState
 from fsm_twisted.proxy.telemetry import live_key
+from fsm_twisted.proxy.trusted_proxies import TrustedProxies
 from fsm_twisted.snapshot.identity import Endpoint
 from fsm_twisted.snapshot.model import Route, Snapshot, Upstream
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
@@ -105,7 +106,7 @@ class Decider:
             head = parse_request_head(question.head, options.limits)
         except RequestError as error:
             return Answered("", "", error.reason, detail=error.detail)
-        trusted = options.trusted_proxies
+        trusted = TrustedProxies(options.trusted_proxies)
         port = 443 if question.is_secure else 80
         peer = make_peer(question.client, port, is_secure=question.is_secure, trusted=trusted)
         claims = claims_of(peer, head, _NO_ID, trusted)

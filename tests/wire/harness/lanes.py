@@ -60,6 +60,7 @@ NAMED: dict[str, dict[str, str]] = {
     "quick.test": {"proxy-read-timeout": "500ms", "proxy-connect-timeout": "500ms"},
     "paths.test": {},
     "refused.test": {},
+    "sticky.test": {"session-sticky": "cookie"},
     "quiet-log.test": {"enable-access-log": "false"},
     "passed.test": {"ssl-passthrough": "true"},
     "open.test": {"ssl-redirect": "false"},
