@@ -39,7 +39,8 @@ class Contest(Generic[K, V]):
 
     def __init__(self, choose: Callable[[Sequence[V]], V]) -> None:
         self._choose = choose
-        self._offers: dict[K, dict[Age, V]] = {}
+        # The oldest first. Nearly all have one, and then it is one tuple for all that it wants.
+        self._contenders: dict[K, tuple[Age, ...]] = {}
         self._wants: dict[Age, Mapping[K, V]] = {}
         self._open: set[K] = set()
         self.holders: dict[K, V] = {}
@@ -53,15 +54,19 @@ class Contest(Generic[K, V]):
         before = self._wants.pop(who, {})
         for key in before.keys() - wants.keys():
             self._open.add(key)
-            del self._offers[key][who]
+            self._contenders[key] = tuple(each for each in self._contenders[key] if each != who)
+        alone = (who,)
         after: dict[K, V] = {}
         for key, offer in wants.items():
             old = before.get(key)
             if old is not None and old == offer:
                 after[key] = old
-            else:
-                after[key] = self._offers.setdefault(key, {})[who] = offer
-                self._open.add(key)
+                continue
+            after[key] = offer
+            self._open.add(key)
+            if key not in before:
+                others = self._contenders.get(key)
+                self._contenders[key] = tuple(sorted((*others, who))) if others else alone
         if after:
             self._wants[who] = after
 
@@ -74,14 +79,14 @@ class Contest(Generic[K, V]):
         decided: list[K] = []
         concerned: list[Age] = []
         for key in self._open:
-            offers = self._offers[key]
+            contenders = self._contenders[key]
             before = self.holders.pop(key, None)
-            if offers:
-                self.holders[key] = self._choose([offers[who] for who in sorted(offers)])
+            if contenders:
+                self.holders[key] = self._choose([self._wants[who][key] for who in contenders])
             else:
-                del self._offers[key]
+                del self._contenders[key]
             if self.holders.get(key) is not before:
                 decided.append(key)
-                concerned += offers
+                concerned += contenders
         self._open = set()
         return Verdict(frozenset(decided), frozenset(concerned))

@@ -211,9 +211,10 @@ class _Translation:
 
     def _upstream(self, resolved: ResolvedBackend) -> UpstreamId:
         upstream_id = UpstreamId(self._id, resolved.service_port)
-        if upstream_id not in self._upstreams:
+        upstream = self._upstreams.get(upstream_id)
+        if upstream is None:
             policy = self._policy
-            self._upstreams[upstream_id] = Upstream(
+            upstream = self._upstreams[upstream_id] = Upstream(
                 upstream_id,
                 resolved.endpoints,
                 policy.balancing,
@@ -221,7 +222,7 @@ class _Translation:
                 policy.protocol,
                 policy.tls,
             )
-        return upstream_id
+        return upstream.id  # one object for all routes
 
     def _note_no_endpoints(self, resolved: ResolvedBackend, where: str) -> None:
         what = f"Service {resolved.service_port} has no ready endpoint"
