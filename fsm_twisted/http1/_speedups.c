@@ -40,8 +40,10 @@ static uint64_t bit_of(size_t size)
     return (uint64_t)1 << (size < 63 ? size : 63);
 }
 
+/* The first and the last come without a body. */
 static const char *const method_names[] = {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"};
 enum { METHODS = sizeof method_names / sizeof *method_names };
+enum { MOST_CHUNKS = 16 }; /* as many as the reference looks for */
 static PyObject *methods[METHODS];
 static PyObject *harmless_name, *reference_request, *reference_answer;
 
@@ -152,6 +154,75 @@ static int is_kept_alive(const struct line *line)
         && (value[5] | 32) == 'a' && memcmp(value + 6, "live", 4) == 0;
 }
 
+/* The number of exactly "[Cc]ontent-[Ll]ength: ?" and up to 15 digits; -1 for anything else. */
+static Py_ssize_t length_of(const struct line *line)
+{
+    bytes name = line->name, at = line->value;
+    if (line->size != 14 || (name[0] | 32) != 'c' || memcmp(name + 1, "ontent-", 7) != 0 || (name[8] | 32) != 'l'
+        || memcmp(name + 9, "ength", 5) != 0)
+        return -1;
+    if (at < line->end && *at == ' ')
+        at++;
+    if (line->end - at < 1 || line->end - at > 15)
+        return -1;
+    Py_ssize_t length = 0;
+    for (; at < line->end; at++) {
+        if (!(kind[*at] & DIGIT))
+            return -1;
+        length = length * 10 + (*at - '0');
+    }
+    return length;
+}
+
+/* Whether the line is exactly "[Tt]ransfer-[Ee]ncoding: ?chunked". */
+static int is_chunked(const struct line *line)
+{
+    bytes name = line->name, value = line->value;
+    if (value < line->end && *value == ' ')
+        value++;
+    return line->size == 17 && (name[0] | 32) == 't' && memcmp(name + 1, "ransfer-", 8) == 0 && (name[9] | 32) == 'e'
+        && memcmp(name + 10, "ncoding", 7) == 0 && line->end - value == 7 && memcmp(value, "chunked", 7) == 0;
+}
+
+/* Whether the name is exactly "[Kk]eep-[Aa]live". */
+static int is_keep_alive(const struct line *line)
+{
+    bytes name = line->name;
+    return line->size == 10 && (name[0] | 32) == 'k' && memcmp(name + 1, "eep-", 4) == 0 && (name[5] | 32) == 'a'
+        && memcmp(name + 6, "live", 4) == 0;
+}
+
+static int hex_digit(unsigned char c)
+{
+    if (kind[c] & DIGIT)
+        return c - '0';
+    c |= 32;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Whether a few chunks, from AT to END, are one body, with nothing else. */
+static int is_one_body(bytes at, bytes end)
+{
+    for (int chunk = 0; chunk < MOST_CHUNKS; chunk++) {
+        Py_ssize_t size = 0;
+        int digits = 0;
+        for (; at < end && hex_digit(*at) >= 0; digits++, at++) {
+            if (digits == 8)
+                return 0;
+            size = size * 16 + hex_digit(*at);
+        }
+        if (!digits || end - at < 4 || at[0] != '\r' || at[1] != '\n' || end - at - 4 < size)
+            return 0;
+        at += 2 + size;
+        if (at[0] != '\r' || at[1] != '\n')
+            return 0;
+        at += 2;
+        if (!size)
+            return at == end;
+    }
+    return 0;
+}
+
 /* The limit below which no limit is broken; -1 with an exception. */
 static Py_ssize_t harmless(PyObject *limits)
 {
@@ -165,12 +236,13 @@ static Py_ssize_t harmless(PyObject *limits)
 
 struct request {
     int method;
-    bytes target, path_end, target_end, authority, authority_end, kept, kept_end;
+    bytes target, path_end, target_end, authority, authority_end, kept, kept_end, end; /* of the head */
 };
 
 static int scan_request(bytes data, bytes end, struct request *found)
 {
     bytes p = data;
+    Py_ssize_t length = -1;
     memset(found, 0, sizeof *found);
     for (;; found->method++) {
         if (found->method == METHODS)
@@ -217,13 +289,19 @@ static int scan_request(bytes data, bytes end, struct request *found)
                 found->kept = p - 2;
                 found->kept_end = line.end;
             }
+            else if (found->authority && length < 0 && found->method > 0 && found->method < METHODS - 1
+                && length_of(&line) >= 0)
+                length = length_of(&line);
             else if (is_among(p, line.size, asked_names)
                 || (line.size >= FORWARDED && is_like(p, forwarded_prefix, FORWARDED)))
                 return 0;
         }
         p = line.end + 2;
     }
-    return found->authority && end - p == 2 && p[0] == '\r' && p[1] == '\n';
+    if (!found->authority || end - p < 2 || p[0] != '\r' || p[1] != '\n')
+        return 0;
+    found->end = p + 2;
+    return end - found->end == (length < 0 ? 0 : length);
 }
 
 static PyObject *slice(bytes from, bytes to)
@@ -243,13 +321,14 @@ static PyObject *usual_request(PyObject *module, PyObject *const *args, Py_ssize
     Py_ssize_t most = harmless(args[1]);
     if (most < 0 && PyErr_Occurred())
         return NULL;
-    if (end - data > most || !scan_request(data, end, &found))
+    if (!scan_request(data, end, &found) || found.end - data > most)
         return PyObject_Vectorcall(reference_request, args, count, NULL);
     PyObject *result = PyTuple_New(7);
     if (!result)
         return NULL;
-    Py_ssize_t begin = found.kept ? found.kept - data : end - data - 2;
-    Py_ssize_t after = found.kept ? found.kept_end - data : end - data - 2;
+    Py_ssize_t size = found.end - data;
+    Py_ssize_t begin = found.kept ? found.kept - data : size - 2;
+    Py_ssize_t after = found.kept ? found.kept_end - data : size - 2;
     PyObject *target = slice(found.target, found.target_end);
     PyObject *path = target;
     if (found.path_end == found.target_end)
@@ -263,7 +342,7 @@ static PyObject *usual_request(PyObject *module, PyObject *const *args, Py_ssize
     PyTuple_SET_ITEM(result, 3, slice(found.authority, found.authority_end));
     PyTuple_SET_ITEM(result, 4, PyLong_FromSsize_t(begin));
     PyTuple_SET_ITEM(result, 5, PyLong_FromSsize_t(after));
-    PyTuple_SET_ITEM(result, 6, PyLong_FromSsize_t(end - data));
+    PyTuple_SET_ITEM(result, 6, PyLong_FromSsize_t(size));
     for (int i = 0; i < 7; i++)
         if (!PyTuple_GET_ITEM(result, i)) {
             Py_DECREF(result);
@@ -327,18 +406,21 @@ static PyObject *forwarded(PyObject *module, PyObject *const *args, Py_ssize_t c
 
 struct answer {
     bytes end, kept, kept_end; /* of the head; its Connection line with the CRLF before it */
-    Py_ssize_t length;
     int has_server, has_date;
 };
 
-static int scan_answer(bytes data, bytes end, struct answer *found)
+static int scan_answer(bytes data, bytes end, int is_head, struct answer *found)
 {
-    bytes p = data + 12;
+    bytes p = data + 12, goes_on_at = NULL; /* where Connection may have its one Keep-Alive */
+    Py_ssize_t length = -1;
+    int has_chunks = 0;
     memset(found, 0, sizeof *found);
-    found->length = -1;
-    /* A status of three digits, from 200 to 599, but none that ends in 04. */
+    /* A status of three digits, from 200 to 599; of those that end in 04 only two that have no body. */
     if (end - data < 14 || memcmp(data, "HTTP/1.1 ", 9) != 0 || data[9] < '2' || data[9] > '5'
-        || !(kind[data[10]] & DIGIT) || !(kind[data[11]] & DIGIT) || (data[10] == '0' && data[11] == '4'))
+        || !(kind[data[10]] & DIGIT) || !(kind[data[11]] & DIGIT))
+        return 0;
+    int is_bare = data[10] == '0' && data[11] == '4';
+    if (is_bare && data[9] > '3')
         return 0;
     if (*p == ' ')
         p = value_end(p, end);
@@ -354,32 +436,32 @@ static int scan_answer(bytes data, bytes end, struct answer *found)
         else if (line.size == 4 && is_like(p, "date", 4))
             found->has_date = 1;
         else if (answered_sizes[*p] & bit_of(line.size)) {
-            if (line.size == 14 && (p[0] | 32) == 'c' && memcmp(p + 1, "ontent-", 7) == 0
-                && (p[8] | 32) == 'l' && memcmp(p + 9, "ength", 5) == 0 && found->length < 0) {
-                bytes at = line.value;
-                if (at < line.end && *at == ' ')
-                    at++;
-                if (line.end - at < 1 || line.end - at > 15)
-                    return 0;
-                for (found->length = 0; at < line.end; at++) {
-                    if (!(kind[*at] & DIGIT))
-                        return 0;
-                    found->length = found->length * 10 + (*at - '0');
-                }
-            }
+            if (!is_bare && length < 0 && !has_chunks && length_of(&line) >= 0)
+                length = length_of(&line);
             else if (!found->kept && is_kept_alive(&line)) {
                 found->kept = p - 2;
                 found->kept_end = line.end;
+                goes_on_at = line.end + 2;
             }
+            else if (goes_on_at == p && is_keep_alive(&line)) {
+                found->kept_end = line.end;
+                goes_on_at = NULL;
+            }
+            else if (!is_bare && length < 0 && !has_chunks && is_chunked(&line))
+                has_chunks = 1;
             else if (is_among(p, line.size, answered_names))
                 return 0;
         }
         p = line.end + 2;
     }
-    if (found->length < 0 || end - p < 2 || p[0] != '\r' || p[1] != '\n')
+    if (end - p < 2 || p[0] != '\r' || p[1] != '\n')
         return 0;
     found->end = p + 2;
-    return end - found->end == found->length;
+    if (has_chunks)
+        return !is_head && is_one_body(found->end, end);
+    if (is_head || is_bare)
+        return (is_bare || length >= 0) && found->end == end;
+    return length >= 0 && end - found->end == length;
 }
 
 static PyObject *usual_answer(PyObject *module, PyObject *const *args, Py_ssize_t count)
@@ -397,7 +479,7 @@ static PyObject *usual_answer(PyObject *module, PyObject *const *args, Py_ssize_
     Py_ssize_t most = harmless(args[2]);
     if (most < 0 && PyErr_Occurred())
         return NULL;
-    if (is_head || !scan_answer(data, end, &found) || found.end - data > most)
+    if (!scan_answer(data, end, is_head, &found) || found.end - data > most)
         return PyObject_Vectorcall(reference_answer, args, count, NULL);
     Py_ssize_t server = found.has_server ? 0 : PyBytes_GET_SIZE(args[3]);
     Py_ssize_t date = found.has_date ? 0 : PyBytes_GET_SIZE(args[4]);
@@ -436,7 +518,7 @@ static PyObject *recognises_answer(PyObject *module, PyObject *data)
     if (!PyBytes_CheckExact(data))
         return PyErr_Format(PyExc_TypeError, "recognises_answer(data: bytes)");
     bytes begin = (bytes)PyBytes_AS_STRING(data);
-    return PyBool_FromLong(scan_answer(begin, begin + PyBytes_GET_SIZE(data), &found));
+    return PyBool_FromLong(scan_answer(begin, begin + PyBytes_GET_SIZE(data), 0, &found));
 }
 
 static PyMethodDef functions[] = {

@@ -9,7 +9,6 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import count
 from typing import Any
 
 import attrs
@@ -31,6 +30,7 @@ from fsm_twisted.proxy.record import Recorder, Take
 from fsm_twisted.proxy.telemetry import facts_of, reports_of
 from fsm_twisted.proxy.tracing import SpanRecorder, Tracer
 from fsm_twisted.snapshot.model import CertificateEntry, Snapshot
+from fsm_twisted.workers.request_ids import request_ids
 from fsm_twisted.workers.usage import usage_of
 
 _log = Logger()
@@ -114,7 +114,7 @@ class DataRoad:
             options,
             draw=random.SystemRandom().randrange,
             wall_seconds=time.time,
-            request_ids=request_ids(),
+            request_ids=request_ids(secrets.token_hex(8).encode("ascii"), secrets.randbits(56)),
         )
 
     def start(self) -> None:
@@ -274,10 +274,3 @@ class DataRoad:
 
 def _is_drawn(share: float) -> bool:
     return random.random() < share  # noqa: S311  which requests are logged is no secret
-
-
-def request_ids() -> Callable[[], bytes]:
-    """Return a source of request ids: unguessable, unique, 32 hexadecimal digits."""
-    prefix = secrets.token_hex(8).encode("ascii")
-    numbers = count(secrets.randbits(63))
-    return lambda: b"%b%016x" % (prefix, next(numbers) & 0xFFFFFFFFFFFFFFFF)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from fsm_twisted.http1 import usual
 from fsm_twisted.http1.grammar import DEFAULT_LIMITS, HeadLimits
 from tests.compiled import compiled
 from tests.http1.test_usual import (
+    BARE,
+    CHUNKED_RESPONSE,
     DATE,
     REQUEST,
     RESPONSE,
@@ -40,6 +43,8 @@ def speedups(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @given(data=mutated_requests)
 @example(data=REQUEST)
 @example(data=BROWSER)
+@example(data=SENDING)
+@example(data=SENDING.replace(b"POST", b"HEAD"))
 def test_requests_are_recognised_alike(speedups: Any, data: bytes) -> None:
     expected = usual.usual_request(data, DEFAULT_LIMITS)
 
@@ -76,6 +81,20 @@ def test_places_outside_a_request_are_a_mistake_of_ours(
 
 @given(data=mutated_responses, method=methods)
 @example(data=RESPONSE, method=b"GET")
+@example(data=RESPONSE.removesuffix(b"hello"), method=b"HEAD")
+@example(data=CHUNKED_RESPONSE, method=b"GET")
+@example(data=CHUNKED_RESPONSE.replace(b"Keep-", b"Keep-Alive: a\r\nKeep-"), method=b"GET")
+@example(data=CHUNKED_RESPONSE.replace(b"Keep-", b"ETag: a\r\nKeep-"), method=b"GET")
+@example(
+    data=CHUNKED_RESPONSE.replace(b"5\r\nhello", b"1\r\nh\r\n" * 15 + b"1\r\nh"), method=b"GET"
+)
+@example(
+    data=CHUNKED_RESPONSE.replace(b"5\r\nhello", b"1\r\nh\r\n" * 14 + b"1\r\nh"), method=b"GET"
+)
+@example(data=CHUNKED_RESPONSE.replace(b"5\r\nhello", b"FFFFFFFF\r\nhello"), method=b"GET")
+@example(data=CHUNKED_RESPONSE.replace(b"5\r\nhello", b"000000005\r\nhello"), method=b"GET")
+@example(data=BARE, method=b"GET")
+@example(data=BARE, method=b"HEAD")
 def test_answers_are_recognised_alike(speedups: Any, data: bytes, method: bytes) -> None:
     expected = usual.usual_answer(data, method, DEFAULT_LIMITS, SERVER, DATE)
 
@@ -86,8 +105,8 @@ def test_answers_are_recognised_alike(speedups: Any, data: bytes, method: bytes)
 
 @pytest.mark.parametrize("what", [b"", b"\r", b"\n", b"\0", b"\x7f", b"\xff", b":", b" ", b"%"])
 def test_no_single_byte_makes_a_difference(speedups: Any, what: bytes) -> None:
-    for where in range(len(BROWSER)):
-        data = BROWSER[:where] + what + BROWSER[where + 1 :]
+    for sent, where in [(each, at) for each in (BROWSER, SENDING) for at in range(len(each))]:
+        data = sent[:where] + what + sent[where + 1 :]
         expected = usual.usual_request(data, DEFAULT_LIMITS)
 
         assert speedups.usual_request(data, DEFAULT_LIMITS) == expected
@@ -97,14 +116,30 @@ def test_no_single_byte_makes_a_difference(speedups: Any, what: bytes) -> None:
 def test_a_head_that_is_cut_anywhere_is_not_recognised(speedups: Any) -> None:
     for end in range(len(BROWSER)):
         assert not speedups.recognises_request(BROWSER[:end])
-    for end in range(len(RESPONSE)):
-        assert not speedups.recognises_answer(RESPONSE[:end])
+    for end in range(len(SENDING)):
+        assert not speedups.recognises_request(SENDING[:end])
+    for answer in (RESPONSE, CHUNKED_RESPONSE, BARE):
+        for end in range(len(answer)):
+            assert not speedups.recognises_answer(answer[:end])
 
 
-def test_what_browsers_send_needs_no_reference(speedups: Any) -> None:
-    assert speedups.recognises_request(REQUEST)
-    assert speedups.recognises_request(BROWSER)
-    assert speedups.recognises_answer(RESPONSE)
+def test_what_browsers_and_servers_send_needs_no_reference(speedups: Any) -> None:
+    for asked in (REQUEST, BROWSER, SENDING):
+        assert speedups.recognises_request(asked)
+    for answer in (RESPONSE, CHUNKED_RESPONSE, BARE):
+        assert speedups.recognises_answer(answer)
+
+
+@pytest.mark.parametrize("answer", [RESPONSE, CHUNKED_RESPONSE, BARE])
+@pytest.mark.parametrize("what", [b"", b"\r", b"\n", b"\0", b"\x7f", b"0", b"a", b"F", b":", b" "])
+def test_no_single_byte_of_an_answer_makes_a_difference(
+    speedups: Any, answer: bytes, what: bytes
+) -> None:
+    for where, method in itertools.product(range(len(answer)), (b"GET", b"HEAD")):
+        data = answer[:where] + what + answer[where + 1 :]
+        expected = usual.usual_answer(data, method, DEFAULT_LIMITS, SERVER, DATE)
+
+        assert speedups.usual_answer(data, method, DEFAULT_LIMITS, SERVER, DATE) == expected
 
 
 def test_the_reference_decides_on_heads_over_the_harmless_size(speedups: Any) -> None:
