@@ -21,22 +21,23 @@ def compiled(name: str, places: pytest.TempPathFactory) -> ModuleType:
     """Return the compiled module *name*; skip the test where nothing can be compiled."""
     if importlib.util.find_spec(name) is not None:
         return importlib.import_module(name)
-    if shutil.which("cc") is None:
-        pytest.skip("no C compiler here")
-    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
-        pytest.skip("no headers of Python here")
-    folder = places.getbasetemp() / "speedups"
-    if not folder.exists():
-        _build(folder)
-    path = (folder / "lib" / name.replace(".", "/")).with_suffix(EXTENSION_SUFFIXES[0])
+    path = (built(places) / name.replace(".", "/")).with_suffix(EXTENSION_SUFFIXES[0])
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     return importlib.util.module_from_spec(spec)
 
 
-def _build(folder: Path) -> None:
-    command = [sys.executable, "setup.py", "-q", "build_ext"]
-    places = ["--build-lib", str(folder / "lib"), "--build-temp", str(folder / "temp")]
-    asked = os.environ | {"FSM_TWISTED_SPEEDUPS": "1"}
-    subprocess.run([*command, *places], cwd=ROOT, env=asked, check=True, capture_output=True)
+def built(places: pytest.TempPathFactory) -> Path:
+    """Build them, once a session, and return where; skip the test where that cannot be."""
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler here")
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        pytest.skip("no headers of Python here")
+    folder = places.getbasetemp() / "speedups"
+    if not folder.exists():
+        command = [sys.executable, "setup.py", "-q", "build_ext"]
+        into = ["--build-lib", str(folder / "lib"), "--build-temp", str(folder / "temp")]
+        asked = os.environ | {"FSM_TWISTED_SPEEDUPS": "1"}
+        subprocess.run([*command, *into], cwd=ROOT, env=asked, check=True, capture_output=True)
+    return folder / "lib"
