@@ -25,12 +25,12 @@ from fsm_twisted.http1 import usual
 from fsm_twisted.http1.recognise import forwarded
 from fsm_twisted.net import reactor, turn
 from fsm_twisted.observe import cells
-from fsm_twisted.routing import router
+from fsm_twisted.routing import paths
 
 assert forwarded is not usual.forwarded
 assert reactor.serve is not turn.serve
 assert cells.UpstreamCells.observe is not cells.REFERENCE
-assert router.Router.match is not router.REFERENCE
+assert paths.PathTable.find is not paths.REFERENCE
 sys.exit(pytest.main(sys.argv[1:]))
 """
 
