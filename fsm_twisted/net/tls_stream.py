@@ -17,7 +17,7 @@ from fsm_twisted.net.client_certificates import Shown
 
 RECORD_BYTES = 16 * 1024  # of plaintext, at most (RFC 8446 section 5.1)
 _WAIT = (SSL.WantReadError, SSL.WantWriteError)
-_RELIED_UPON = ("SSL_read", "SSL_write")
+_RELIED_UPON = ("SSL_read", "SSL_write", "SSL_get0_alpn_selected")
 
 _lib: Any = getattr(SSL, "_lib", None)
 _ffi: Any = getattr(SSL, "_ffi", None)
@@ -68,10 +68,14 @@ class TlsStream:
         except SSL.ZeroReturnError:
             return b""
         except SSL.Error as error:
-            self.fault = error
+            self._note(error)
             # No close_notify: whether the input is whole cannot be known.
             raise ConnectionResetError from None
         return data
+
+    def _note(self, fault: SSL.Error) -> None:
+        # Without its traceback, whose frames hold this stream and whoever reads by it.
+        self.fault = fault.with_traceback(None)
 
     def send(self, data: Any) -> int:
         """Send as many records as the socket takes."""
@@ -120,6 +124,8 @@ def _is_known() -> bool:
 
 # One buffer serves all connections: a process reads one record at a time and copies it at once.
 _BUFFER: Any = _ffi.new("char[]", RECORD_BYTES) if _is_known() else None
+_PLACE: Any = _ffi.new("unsigned char **") if _is_known() else None
+_SIZE: Any = _ffi.new("unsigned int *") if _is_known() else None
 
 
 class DirectStream(TlsStream):
@@ -145,6 +151,14 @@ class DirectStream(TlsStream):
     def _count_pending(self) -> int:
         return self._connection.pending() if self._is_filled else 0
 
+    @property
+    def protocol(self) -> bytes:
+        """See `TlsStream.protocol`."""
+        _lib.SSL_get0_alpn_selected(self._ssl, _PLACE, _SIZE)
+        size = _SIZE[0]
+        chosen: bytes = _ffi.buffer(_PLACE[0], size)[:] if size else b""
+        return chosen
+
     def recv(self, size: int) -> bytes:
         """See `TlsStream.recv`."""
         wanted = size if size < RECORD_BYTES else RECORD_BYTES
@@ -163,7 +177,7 @@ class DirectStream(TlsStream):
         except SSL.ZeroReturnError:
             return b""
         except SSL.Error as error:
-            self.fault = error
+            self._note(error)
             raise ConnectionResetError from None
         raise ConnectionResetError
 

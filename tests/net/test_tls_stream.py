@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -116,6 +119,22 @@ def test_an_end_without_close_notify_is_a_loss_and_not_an_end() -> None:
         WORLD.settle()
 
         assert client.server.recorder.told == ["closed"]
+
+
+def test_a_connection_that_breaks_off_goes_without_the_collector() -> None:
+    client = Client(FRONT).shake_hands()
+    alive, told = weakref.ref(client.server.recorder), client.server.recorder.told
+    gc.disable()
+    try:
+        client.sock.close()
+        WORLD.until(lambda: told == ["closed"])
+        assert client.server.streams[0].fault is not None
+        del client.server.handshake  # which knows whom it has told
+        del client
+        WORLD.turn()  # the reactor remembers whom it has served last
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 def test_ending_a_stream_whose_client_is_gone_is_silent() -> None:
