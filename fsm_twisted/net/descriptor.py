@@ -17,7 +17,7 @@ from twisted.internet import main
 
 from fsm_twisted.net.hot_methods import own_copies
 from fsm_twisted.net.loop import EventLoop, outbox_of
-from fsm_twisted.net.stream import Inflow, Producer, Stream
+from fsm_twisted.net.stream import Inflow, Producer, Stream, hold_packets, reset_at_close
 
 HIGH_WATER_BYTES = 256 * 1024
 _SEND_BYTES = 256 * 1024
@@ -340,6 +340,11 @@ class Descriptor:
             self._recv = own if recv is None else recv
         return own
 
+    def discard_input(self) -> None:
+        """Read below TLS from now on: nothing will be made of it."""
+        if not self.is_closed:
+            self._recv = self._socket.recv
+
     def feed_from(self, inflow: Inflow | None) -> None:
         """Ask *inflow* for more whenever something can be written, behind what is here now."""
         self.flush()
@@ -362,6 +367,8 @@ class Descriptor:
         """Send what waits, then end our output; the peer's end or a deadline closes the rest."""
         if self._finishing or self.is_closed:
             return
+        if self._soon:  # it leaves in one packet with close_notify and FIN
+            hold_packets(self._socket)
         self.flush()
         self._finishing = True
         if not self.has_output:
@@ -388,8 +395,7 @@ class Descriptor:
         """Close with RST, so that the peer cannot take the message for a complete one."""
         if self.is_closed:
             return
-        with suppress(OSError):
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        reset_at_close(self._socket)
         self.connectionLost(main.CONNECTION_LOST)
 
 
@@ -403,8 +409,6 @@ else:
         getattr(Descriptor, name): method
         for name, method in hot_methods(Descriptor, main.CONNECTION_LOST).items()
     }
-
-_RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger {on=1, seconds=0}
 
 
 def _gone(_: object) -> Any:

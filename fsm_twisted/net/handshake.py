@@ -199,6 +199,11 @@ class Handshake(Newcomer):
             self._writing = wanted
             (self._loop.addWriter if wanted else self._loop.removeWriter)(self)
 
+    def release(self) -> None:
+        """Leave the reactor with the socket open."""
+        super().release()
+        self._want_write(wanted=False)
+
     def expired(self) -> None:
         """Give up a client that does not finish its handshake, or does not go."""
         if not self._lingers:

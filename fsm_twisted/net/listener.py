@@ -53,10 +53,12 @@ class Listener:
         self._unasked = 0
         self._pause: Any = None
         self._is_open = True
-        self._is_tcp = sock.family in {socket.AF_INET, socket.AF_INET6}
 
     def start(self) -> None:
         """Begin to accept."""
+        if self._socket.family in {socket.AF_INET, socket.AF_INET6}:
+            # What is accepted inherits it.
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop.addReader(self)
 
     def stop(self) -> None:
@@ -103,8 +105,6 @@ class Listener:
                 continue  # ECONNABORTED and its kin: that client is gone, the next may not be
             try:
                 sock.setblocking(False)  # noqa: FBT003
-                if self._is_tcp:
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._accept(sock, peer)
             except Exception:  # noqa: BLE001  out of doRead it would cost us the listener
                 _log.failure("a new connection failed")

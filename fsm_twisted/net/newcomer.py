@@ -59,7 +59,6 @@ class Newcomer:
         self._is_open = False
         self._sweep.discard(self)
         self._loop.removeReader(self)
-        self._loop.removeWriter(self)
 
     def expired(self) -> None:
         """Give up a peer that takes too long."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping
+from select import EPOLLHUP, EPOLLIN
 from typing import Any
 
 from twisted.internet import error, main
@@ -69,8 +70,17 @@ class FsmReactor(EPollReactor):
     # See `turn.Turned` for these.
 
     def otherwise_ready(self, descriptor: Any, fd: int, event: int) -> None:
-        """Serve it in Twisted's way."""
-        log.callWithLogger(descriptor, self._doReadOrWrite, descriptor, fd, event)
+        """Serve it in Twisted's way; where both sides have only ended their output, as ever."""
+        if event != EPOLLIN | EPOLLHUP:
+            log.callWithLogger(descriptor, self._doReadOrWrite, descriptor, fd, event)
+            return
+        try:
+            why = descriptor.doRead()
+        except BaseException as failure:  # noqa: BLE001  the loop outlives its descriptors
+            self.read_failed(descriptor, failure)
+        else:
+            if why is not None:
+                self.disconnect(descriptor, why)
 
     def disconnect(self, descriptor: Any, why: Any) -> None:
         """Tell it that it has lost its connection."""

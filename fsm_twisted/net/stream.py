@@ -84,3 +84,18 @@ class Inflow(Protocol):
 
     def end(self) -> None:
         """Send nothing more; what it holds is lost."""
+
+
+_RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger {on=1, seconds=0}
+
+
+def reset_at_close(sock: socket.socket) -> None:
+    """Have the close of *sock* send RST instead of FIN."""
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+
+def hold_packets(sock: socket.socket) -> None:
+    """Have *sock* send full packets only, until its output ends or a fifth of a second is over."""
+    with suppress(OSError):  # a Unix socket has no packets
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)

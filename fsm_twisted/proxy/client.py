@@ -82,9 +82,12 @@ def make_peer(host: str, port: int, *, is_secure: bool, trusted: TrustedProxies)
         is_secure: Whether it speaks TLS with us.
         trusted: Whose claims are believed.
     """
-    parsed = read_address(host.partition("%")[0])
-    address = str(parsed).encode("ascii") if parsed is not None else b""
-    is_trusted = parsed is not None and parsed in trusted
+    if not trusted and ":" not in host:  # as usual: IPv4 has one spelling here
+        address, is_trusted = host.encode("ascii"), False
+    else:
+        parsed = read_address(host.partition("%")[0])
+        address = str(parsed).encode("ascii") if parsed is not None else b""
+        is_trusted = parsed is not None and parsed in trusted
     shown = address or b"unknown"
     proto = b"https" if is_secure else b"http"
     fields = b"".join(

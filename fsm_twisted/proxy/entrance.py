@@ -44,6 +44,7 @@ class Entrance:
         self._plane = plane
         self._places = plane.places
         self._context = context
+        self._port = 0  # the listener's, known from the first connection on
 
     def accept(self, sock: socket.socket, address: Any) -> None:
         """
@@ -80,7 +81,9 @@ class Entrance:
     def _own_peer(self, sock: socket.socket, address: Any) -> Peer:
         if sock.family == socket.AF_UNIX:
             return self._peer("", 0)
-        return self._peer(address[0], sock.getsockname()[1])
+        if not self._port:
+            self._port = sock.getsockname()[1]
+        return self._peer(address[0], self._port)
 
     def _told_peer(self, header: ProxyHeader, proxy: Peer) -> Peer:
         """

@@ -37,6 +37,7 @@ class Lingering(Descriptor):
     def linger(self) -> None:
         """Discard input from now on, until the client closes or is silent."""
         self._lingers = True
+        self.discard_input()
         now = self.plane.seconds()
         self._linger_end = now + MOST_LINGER_SECONDS
         self.deadline = now + LINGER_SECONDS

@@ -38,6 +38,10 @@ class TrustedProxies:
         self._networks = networks
         self._known: dict[bytes, Named | None] = {}
 
+    def __bool__(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self._networks)
+
     def __contains__(self, address: Address) -> bool:
         """Tell whether *address* is that of a trusted proxy."""
         return any(address in network for network in self._networks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -196,6 +197,21 @@ def test_finish_sends_what_waits_then_fin() -> None:
         peer.sendall(b"still heard")
         WORLD.settle()
         assert descriptor.received == [b"still heard"]
+
+
+def segments_received(sock: socket.socket) -> int:
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 144)
+    return int.from_bytes(info[140:144], sys.byteorder)  # tcpi_segs_in of struct tcp_info
+
+
+def test_last_words_and_the_end_are_one_packet() -> None:
+    with attached(WORLD, tcp_pair(), Stubborn) as (descriptor, peer):
+        before = segments_received(peer)
+        descriptor.write_soon(b"the end")
+        descriptor.finish()
+
+        assert read_all(WORLD, peer) == b"the end"
+        assert segments_received(peer) - before == 1
 
 
 def test_finish_closes_unless_a_subclass_says_otherwise() -> None:

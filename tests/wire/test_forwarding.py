@@ -12,6 +12,8 @@ from tests.wire.harness.client import Client
 from tests.wire.harness.lanes import Lane
 from tests.wire.harness.message import Request
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+
 
 def forwarded(client: Client, lane: Lane, data: bytes) -> Request:
     """Send one request; return it as the backend has read it."""
@@ -310,6 +312,25 @@ def test_row_25_an_answer_until_close_reaches_both_versions(
     assert response.body == b"until the end"
     response = dial().ask(b"GET / HTTP/1.0\r\nHost: %s\r\n\r\n" % lane.host)
     assert (response.framing, response.body) == ("close", b"until the end")
+
+
+@pytest.mark.parametrize("value", [b"close", b"Close", b"CLOSE"])  # the last one is unusual
+@pytest.mark.parametrize("body", [b"", b"with its head"])
+@pytest.mark.parametrize("answer", [OK, CHUNKED])
+def test_the_last_request_is_answered_and_the_connection_ends_in_order(
+    client: Client, lane: Lane, value: bytes, body: bytes, answer: bytes
+) -> None:
+    lane.backend.answer(answer)
+    extra = b"Connection: " + value + b"\r\n"
+    response = client.ask(lane.post(body, extra) if body else lane.get(extra=extra))
+
+    assert (response.status, response.body) == (200, b"ok")
+    assert response.get(b"Connection") == b"close"
+    # What still comes is thrown away, and no reset takes the answer back.
+    client.send(b"x" * 100_000)
+    assert client.ending() == "fin"
+    request = lane.backend.wait_request()
+    assert (request.get(b"Connection"), request.body) == (None, body)
 
 
 def test_http_1_0_closes_unless_it_asks_to_keep_alive(client: Client, lane: Lane) -> None:
