@@ -85,7 +85,7 @@ class Http1Output(SerialConnection):
         method, minor, persistent = b"", 1, True
         if asked is not None:
             method, minor, persistent = asked.method, asked.minor, asked.persistent
-        plane.count_reply(reason)
+        plane.count_reply(reason, self.asked)
         ends = ends or not persistent or plane.is_draining
         if self.exchange is not None:
             fields += self.exchange.hsts

@@ -214,7 +214,7 @@ class Http2Stream(Http2Output):
     def reply(self, reason: ReplyReason, fields: bytes = b"", *, ends: bool = False) -> None:
         """Answer ourselves; the connection goes on in any case, the stream ends."""
         plane, asked = self.plane, self.exchange or self.asked
-        plane.count_reply(reason)
+        plane.count_reply(reason, self.asked)
         if self.exchange is not None:
             fields += self.exchange.hsts
         if asked is not None and asked.head is not None and is_grpc(asked.head.fields):

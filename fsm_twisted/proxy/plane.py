@@ -27,7 +27,7 @@ from fsm_twisted.snapshot.model import Route, Snapshot
 if TYPE_CHECKING:
     from fsm_twisted.message.heads import RequestHead
     from fsm_twisted.proxy.client import Claims, Peer
-    from fsm_twisted.proxy.record import Recorder
+    from fsm_twisted.proxy.record import Asked, Recorder
     from fsm_twisted.proxy.tracing import Tracer
     from fsm_twisted.snapshot.reasons import ReplyReason
 
@@ -195,9 +195,11 @@ class DataPlane:
             for connection in self.connections:
                 connection.describe()
 
-    def count_reply(self, reason: ReplyReason) -> None:
-        """Count a reply of our own by its reason."""
+    def count_reply(self, reason: ReplyReason, asked: Asked | None = None) -> None:
+        """Count a reply of our own by its reason, and for the Ingress of *asked* if it has one."""
         self.replies[reason.code] += 1
+        if asked is not None and asked.bound is not None and asked.bound.upstream is not None:
+            asked.bound.upstream.cells.count(asked.method, reason.status // 100, 0.0)
 
     def release_descriptor(self) -> None:
         """Give up what is idle, because the process has no descriptor left."""

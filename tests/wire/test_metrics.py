@@ -137,6 +137,18 @@ def test_our_own_answers_are_counted_by_reason(program: Program, lane: Lane) -> 
         assert grown == number
 
 
+def test_what_we_answer_without_an_endpoint_is_counted_for_its_ingress(program: Program) -> None:
+    before = scrape(program)
+    with contextlib.closing(connect(program.http)) as client:
+        assert client.ask(
+            b"POST / HTTP/1.1\r\nHost: small.test\r\nContent-Length: 11\r\n\r\n"
+        ).status == 413  # fmt: skip
+    after = scrape(program)
+
+    of = {"service": "named-small-test", "status": "4xx", "method": "POST"}
+    assert total(after, "requests_total", **of) - total(before, "requests_total", **of) == 1
+
+
 def test_gauges_tell_what_is_open_now(program: Program) -> None:
     clients = [connect(program.http) for _ in range(3)]
     for client in clients:
