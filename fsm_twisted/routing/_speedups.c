@@ -38,9 +38,12 @@ static PyObject *prefix(PyObject *table, PyObject *path, Py_ssize_t size)
 /* What PATH leads to, borrowed; NULL for nothing, or with an exception. */
 static PyObject *found_in(PyObject *table, PyObject *path)
 {
-    PyObject *found = PyDict_GetItemWithError(*slot_at(table, exact_at), path);
-    if (found || PyErr_Occurred())
-        return found;
+    PyObject *exact = *slot_at(table, exact_at), *found;
+    if (PyDict_GET_SIZE(exact)) {
+        found = PyDict_GetItemWithError(exact, path);
+        if (found || PyErr_Occurred())
+            return found;
+    }
     const char *text = PyBytes_AS_STRING(path);
     Py_ssize_t end = PyBytes_GET_SIZE(path), longest = PyLong_AsSsize_t(*slot_at(table, longest_at));
     if (longest < 0)

@@ -64,9 +64,10 @@ class PathTable(Generic[T]):
         only where a Prefix of that very length exists: a request made of slashes costs no more
         than the host's own Ingresses have asked for.
         """
-        found = self.exact.get(path)
-        if found is not None:
-            return found
+        if self.exact:  # few hosts have such paths: hashing the whole path would be for nothing
+            found = self.exact.get(path)
+            if found is not None:
+                return found
         end, longest, lengths = len(path), self.longest, self.lengths
         if end > longest:
             end = path.rfind(b"/", 0, longest + 1)
