@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,20 @@ def test_a_finding_is_a_warning_once_and_being_served_is_told_by_synced(
         until(lambda: reasons(plane, "later") == ["ServiceMissing"], lambda: program.log)
     after = {each["metadata"]["name"]: each["metadata"]["uid"] for each in events(plane, "web")}
     assert after == before
+
+
+def test_a_broken_ingress_is_told_of_within_a_second(plane: ControlPlane, tmp_path: Path) -> None:
+    def seconds(name: str) -> float:
+        make(plane, name)
+        began = time.monotonic()
+        until(lambda: reasons(plane, name) == ["ServiceMissing"], lambda: program.log)
+        return time.monotonic() - began
+
+    with program_of(plane, tmp_path, "erin") as program:
+        seconds("settled")  # by now it leads, and has told of all that was there before
+        taken = sorted(seconds(f"quick-{number}") for number in range(3))
+
+    assert taken[1] < 1.0, taken  # the usual one: this machine may be busy
 
 
 def test_a_finding_that_stands_over_a_restart_goes_on_in_its_series(
