@@ -201,7 +201,7 @@ class LeafText:
     key: str
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def describe_leaf(chain_pem: bytes) -> LeafText | None:
     """Describe the first certificate of a chain; None for what holds none."""
     with warnings.catch_warnings():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fsm_twisted.admin.documents.world import Json, World, ref_json
+from fsm_twisted.admin.documents.world import Json, World, once_a_compilation, ref_json
 from fsm_twisted.compiler.findings import Finding
 from fsm_twisted.snapshot.reasons import Severity
 
 
+@once_a_compilation
 def finding_rows(world: World) -> list[Json]:
     """Return all findings: errors before warnings, then by object and code."""
     rows = [

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from fsm_twisted._version import __version__
-from fsm_twisted.admin.documents.certificates import certificate_rows
+from fsm_twisted.admin.documents.certificates import certificate_states
 from fsm_twisted.admin.documents.findings import finding_rows
-from fsm_twisted.admin.documents.routes import State, judge
+from fsm_twisted.admin.documents.routes import State, summary
 from fsm_twisted.admin.documents.upstreams import Live
-from fsm_twisted.admin.documents.world import Json, World
+from fsm_twisted.admin.documents.world import Json, World, once_a_compilation
 from fsm_twisted.observe.live import WorkerFacts
 from fsm_twisted.observe.report import Number
 from fsm_twisted.snapshot.model import CertificateEntry
@@ -30,27 +30,31 @@ class ListenerFacts:
 
 def overview_json(world: World, live: Live, default: CertificateEntry | None) -> Json:
     """Tell how many there are of everything, in which state, and the worst findings."""
-    snapshot = world.outcome.snapshot
-    routes = Counter(judge(each, world).state for each in world.standing.wishes())
-    findings = finding_rows(world)
-    certificates = certificate_rows(world, default)
+    return {
+        **_compiled(world),
+        "certificates": dict(Counter(certificate_states(world, default))),
+        "traffic": traffic_json(live),
+    }
+
+
+@once_a_compilation
+def _compiled(world: World) -> Json:
+    snapshot, routes, findings = world.outcome.snapshot, summary(world).states, finding_rows(world)
     return {
         "generation": snapshot.generation,
         "hosts": len(snapshot.hosts),
-        "routes": {state.value: routes[state] for state in State},
+        "routes": {state.value: routes.get(state, 0) for state in State},
         "ingresses": len(world.outcome.compiled.ours),
         "ingresses_of_others": len(world.outcome.contents.inventory.ingresses)
         - len(world.outcome.compiled.ours),
         "upstreams": len(snapshot.upstreams),
         "endpoints": len({e for each in snapshot.upstreams.values() for e in each.endpoints}),
-        "certificates": dict(Counter(each["state"] for each in certificates)),
         "findings": {
             "error": sum(each["severity"] == "error" for each in findings),
             "warning": sum(each["severity"] == "warning" for each in findings),
             "by_code": dict(Counter(each["code"] for each in findings)),
         },
         "worst": findings[:_WORST],
-        "traffic": traffic_json(live),
     }
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from enum import Enum
+from typing import Final
 
 import attrs
 
 from fsm_twisted.admin.documents.policies import policies_json
-from fsm_twisted.admin.documents.world import Json, World, codes_of, ref_json
+from fsm_twisted.admin.documents.world import (
+    Json,
+    World,
+    codes_of,
+    compiled_by_object,
+    of_source_by_object,
+    once_a_compilation,
+    ref_json,
+)
 from fsm_twisted.compiler.findings import Finding
 from fsm_twisted.compiler.standing import Fate, Wish
 from fsm_twisted.objects.model import Backend, ObjectRef, ServiceBackend
@@ -64,13 +74,13 @@ def judge(wish: Wish, world: World) -> Judgement:
 
 
 def _concerning(wish: Wish, world: World) -> Iterator[Finding]:
-    for finding in world.compiled_by_object.get(wish.ref, ()):
+    for finding in compiled_by_object(world).get(wish.ref, ()):
         if not finding.places or any(_concerns(each, wish, world) for each in finding.places):
             yield finding
     backend = wish.backend
     if isinstance(backend, ServiceBackend):
         service = ObjectRef("Service", wish.ref.namespace, backend.service)
-        yield from (each for each in world.of_source if each.object == service)
+        yield from of_source_by_object(world).get(service, ())
 
 
 def _concerns(place: str, wish: Wish, world: World) -> bool:
@@ -90,12 +100,39 @@ def _concerns(place: str, wish: Wish, world: World) -> bool:
 def route_rows(world: World) -> list[Json]:
     """Return all paths, those with the worst state first, otherwise by host and path."""
     rows = [route_json(wish, judge(wish, world)) for wish in world.standing.wishes()]
-    rows += _unreadable(world)
-    order = [State.BROKEN.value, State.DEGRADED.value, State.OK.value]
-    return sorted(
-        rows,
-        key=lambda row: (order.index(row["state"]), row["host"], row["path"], row["where"]),
-    )
+    return sorted([*rows, *_unreadable(world)], key=_place)
+
+
+@attrs.frozen
+class Summary:
+    """
+    How many paths are in which state, and those that are broken, by host and path.
+
+    What cannot be read is among the broken ones, but in no number.
+    """
+
+    states: Mapping[State, int]
+    broken: tuple[Json, ...]
+
+
+@once_a_compilation
+def summary(world: World) -> Summary:
+    """Judge all paths, and tell only those that need it."""
+    states: Counter[State] = Counter()
+    broken = list(_unreadable(world))
+    for wish in world.standing.wishes():
+        judgement = judge(wish, world)
+        states[judgement.state] += 1
+        if judgement.state is State.BROKEN:
+            broken.append(route_json(wish, judgement))
+    return Summary(states, tuple(sorted(broken, key=_place)))
+
+
+_ORDER: Final = (State.BROKEN.value, State.DEGRADED.value, State.OK.value)
+
+
+def _place(row: Json) -> tuple[int, str, str, str]:
+    return _ORDER.index(row["state"]), row["host"], row["path"], row["where"]
 
 
 def route_json(wish: Wish, judgement: Judgement) -> Json:

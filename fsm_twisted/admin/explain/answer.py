@@ -15,7 +15,7 @@ from fsm_twisted.admin.documents.overview import ListenerFacts
 from fsm_twisted.admin.documents.policies import policies_json
 from fsm_twisted.admin.documents.routes import backend_text, judge, rewrite_json, route_json
 from fsm_twisted.admin.documents.upstreams import Live, endpoint_rows
-from fsm_twisted.admin.documents.world import Json, World, ref_json
+from fsm_twisted.admin.documents.world import Json, World, compiled_by_object, ref_json
 from fsm_twisted.admin.explain.candidates import (
     MOST_SHOWN,
     Candidate,
@@ -251,7 +251,7 @@ def _findings(world: World, found: Iterable[Candidate]) -> list[Json]:
     concerned = [each.ingress for each in found if each.verdict is not Verdict.NO_MATCH]
     told: list[Finding] = []
     for ref in dict.fromkeys(concerned):
-        told += world.compiled_by_object.get(ref, ())
+        told += compiled_by_object(world).get(ref, ())
     told += (each for each in world.of_source if each.object.kind in {"Ingress", "File"})
     told.sort(key=lambda each: each.reason.severity is not Severity.ERROR)
     return [finding_json(each) for each in told[:_MOST_FINDINGS]]

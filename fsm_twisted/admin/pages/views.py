@@ -41,7 +41,7 @@ class Views:
         """Return the state of everything, and what is broken."""
         told = await self._answers.overview(query)
         findings = self._answers.findings(_query({"limit": str(_WORST)}))
-        broken = self._answers.routes(_query({"state": "broken", "limit": "20"}))
+        broken = self._answers.broken(_query({"limit": "20"}))
         return {"it": told, "findings": findings, "broken": broken}
 
     def routes(self, query: Query) -> Json:
