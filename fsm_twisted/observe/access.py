@@ -41,7 +41,8 @@ class Noted(NamedTuple):
     asked for stands there, but for a ``target`` that was rewritten. No body ever follows it.
     ``peer`` is made by `pack_peer`, ``route`` by `pack_route`, or empty. ``endpoints`` are those
     tried, as text, between commas. ``minor`` is that of HTTP/1.x, 20 for HTTP/2, or `UNOPENED`.
-    ``reason`` is empty when the endpoint's answer was passed on, whole.
+    ``reason`` is empty when the endpoint's answer was passed on, whole. ``grpc_status`` is that
+    of a call; a note without it is shorter, and costs nothing for it.
     """
 
     begun: float
@@ -59,6 +60,7 @@ class Noted(NamedTuple):
     route: bytes
     endpoints: bytes
     reason: bytes
+    grpc_status: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -94,7 +96,7 @@ def pack_route(namespace: str, ingress: str, path: str, service: str, port: int)
 Note = tuple[
     float, float, float, int, int, int, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes
 ]
-"""A `Noted` without the names, which are not free."""
+"""A `Noted` without the names, which are not free, and without the status of a call."""
 
 
 _Batch = tuple[float, list[Noted]]
@@ -102,7 +104,7 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(_Batch).decode
 
 
-def pack_batch(offset_seconds: float, notes: Sequence[Note]) -> bytes:
+def pack_batch(offset_seconds: float, notes: Sequence[Note | Noted]) -> bytes:
     """
     Write records, all in one call.
 
@@ -150,6 +152,7 @@ class AccessRecord(NamedTuple):
     server_name: str
     client_subject: str
     client_fingerprint: str
+    grpc_status: int | None = None
 
     @property
     def overhead_seconds(self) -> float:
@@ -234,7 +237,7 @@ def record_of(begun: float, noted: Noted) -> AccessRecord:
     Raises:
         ValueError: It is none.
     """
-    _, *of_tls = peer_of(noted.peer)
+    _, tls, server_name, subject, fingerprint = peer_of(noted.peer)
     texts = texts_of(noted)
     return AccessRecord(
         begun,
@@ -257,7 +260,11 @@ def record_of(begun: float, noted: Noted) -> AccessRecord:
         as_text(noted.endpoints),
         "proxy" if noted.reason else "upstream",
         as_text(noted.reason),
-        *of_tls,
+        tls,
+        server_name,
+        subject,
+        fingerprint,
+        noted.grpc_status,
     )
 
 

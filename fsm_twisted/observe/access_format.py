@@ -85,6 +85,7 @@ JSON_FIELDS: Final[Mapping[str, str]] = {
     "client_fingerprint": "its SHA-256, hexadecimal",
     "user_agent": "as sent",
     "referer": "as sent",
+    "grpc_status": "status of a call of [gRPC](grpc.md), as the client got it; of nothing else",
 }
 """The members of the JSON object in their order, and what they mean."""
 
@@ -94,6 +95,8 @@ def json_line(record: AccessRecord) -> str:
     text = encode_basestring_ascii
     upstream = record.upstream_seconds
     shown = "null" if upstream is None else f"{upstream:.6f}"
+    status = _grpc_status(record)
+    call = f',"grpc_status":{status}' if status else ""
     return (
         f'{{"time":"{iso_time(record.begun)}","request_id":{text(record.request_id)},'
         f'"client":{text(record.client)},"method":{text(record.method)},'
@@ -109,7 +112,7 @@ def json_line(record: AccessRecord) -> str:
         f'"client_subject":{text(record.client_subject)},'
         f'"client_fingerprint":{text(record.client_fingerprint)},'
         f'"user_agent":{text(record.user_agent)},'
-        f'"referer":{text(record.referer)}}}\n'
+        f'"referer":{text(record.referer)}{call}}}\n'
     )
 
 
@@ -143,6 +146,10 @@ def _upstream_length(record: AccessRecord) -> str:
 
 def _upstream_time(record: AccessRecord) -> str:
     return "" if record.upstream_seconds is None else f"{record.upstream_seconds:.3f}"
+
+
+def _grpc_status(record: AccessRecord) -> str:
+    return "" if record.grpc_status is None else str(record.grpc_status)
 
 
 def _request(record: AccessRecord) -> str:
@@ -187,6 +194,7 @@ VARIABLES: Final = tuple(
         ("ssl_client_sha256", lambda r: r.client_fingerprint, "its SHA-256"),
         ("origin", lambda r: r.origin, "`upstream` or `proxy`"),
         ("reason", lambda r: r.reason, "reason code"),
+        ("grpc_status", _grpc_status, "status of a call of gRPC, as the client got it"),
         ("tries", lambda r: str(r.tries), "how often an endpoint was asked"),
     )
 )

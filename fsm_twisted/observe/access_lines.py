@@ -59,8 +59,8 @@ def _quick_json_lines(batch: bytes) -> list[str]:
 
 def quick_json_line(begun: float, noted: Noted) -> str:
     """Write what `json_line` writes of the record of *noted*."""
-    started, ended, sent, status, tries, _, bytes_in, bytes_out, _, *strings = noted
-    _, _, peer, route, endpoints, reason = strings
+    started, ended, sent, status, tries, _, bytes_in, bytes_out, *rest = noted
+    _, _, _, peer, route, endpoints, reason, _ = rest
     texts = texts_of(noted)
     request_id, client, method, host, path, agent, referer = texts
     seconds = ended - started
@@ -78,7 +78,8 @@ def quick_json_line(begun: float, noted: Noted) -> str:
         f'"tries":{tries},"bytes_in":{bytes_in},"bytes_out":{bytes_out},'
         f'"seconds":{seconds:.6f},"upstream_seconds":{shown},'
         f'"overhead_seconds":{overhead:.6f},{_connection(peer)},'
-        f'"user_agent":{_remembered(agent)},"referer":{_remembered(referer)}}}\n'
+        f'"user_agent":{_remembered(agent)},"referer":{_remembered(referer)}'
+        f"{_call(noted.grpc_status)}}}\n"
     )
 
 
@@ -88,6 +89,10 @@ _quoted = lru_cache(maxsize=_REMEMBERED)(_quote)
 def _remembered(text: str) -> str:
     """Quote what recurs; clients choose these texts, so long ones are not kept."""
     return _quoted(text) if len(text) <= _LONGEST_REMEMBERED else _quote(text)
+
+
+def _call(status: int | None) -> str:
+    return "" if status is None else f',"grpc_status":{status}'
 
 
 @lru_cache(maxsize=_REMEMBERED)

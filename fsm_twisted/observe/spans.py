@@ -32,9 +32,9 @@ class Span:
     record: AccessRecord
 
 
-def with_parent(note: Note, parent: bytes) -> Note:
+def with_parent(note: Note | Noted, parent: bytes) -> Noted:
     """Return *note*, whose head has our traceparent, with the id of the span above ours."""
-    noted = Noted._make(note)
+    noted = Noted(*note)
     return noted._replace(head=b"%bparent-span: %b\r\n" % (noted.head, parent))
 
 

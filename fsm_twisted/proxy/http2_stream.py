@@ -213,14 +213,15 @@ class Http2Stream(Http2Output):
 
     def reply(self, reason: ReplyReason, fields: bytes = b"", *, ends: bool = False) -> None:
         """Answer ourselves; the connection goes on in any case, the stream ends."""
-        plane, asked = self.plane, self.exchange or self.asked
+        plane, asked, call = self.plane, self.exchange or self.asked, None
         plane.count_reply(reason, self.asked)
         if self.exchange is not None:
             fields += self.exchange.hsts
         if asked is not None and asked.head is not None and is_grpc(asked.head.fields):
             head, body, fields = grpc_reply_head(reason), b"", b""
+            call = grpc_status(reason)
             if self.exchange is not None:
-                self.exchange.note_grpc_status(grpc_status(reason))
+                self.exchange.note_grpc_status(call)
         else:
             head, body = reply_head(reason, with_body=asked is None or asked.method != b"HEAD")
         extra = fields_of(plane.date_field + fields)
@@ -230,7 +231,7 @@ class Http2Stream(Http2Output):
             self.send(body, ended=True)
         if plane.access is not None:
             size = size_of(head, extra)
-            plane.access.replied(self, reason, size, size + len(body))
+            plane.access.replied(self, reason, size, size + len(body), call)
         self.asked = None
         self.exchange_ended(ends=ends)
 

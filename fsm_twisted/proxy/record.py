@@ -13,7 +13,7 @@ import attrs
 
 from fsm_twisted.net.stream import Stream
 from fsm_twisted.net.tls_stream import TlsStream
-from fsm_twisted.observe.access import Note, head_alone, pack_batch, pack_peer
+from fsm_twisted.observe.access import Note, Noted, head_alone, pack_batch, pack_peer
 from fsm_twisted.observe.exposition import series
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Recorder:
         self._later = later
         self._chosen = chosen
         self._will_flush = False
-        self._notes: list[Note] = []
+        self._notes: list[Note | Noted] = []
         self.dropped = 0
 
     def usual(
@@ -213,7 +213,12 @@ class Recorder:
         self._keep(note_of(exchange, now, status, reason))
 
     def replied(
-        self, downstream: Answering, reason: ReplyReason, head_bytes: int, bytes_out: int
+        self,
+        downstream: Answering,
+        reason: ReplyReason,
+        head_bytes: int,
+        bytes_out: int,
+        grpc_status: int | None = None,
     ) -> None:
         """
         Record an answer of ours.
@@ -223,16 +228,22 @@ class Recorder:
             reason: Why.
             head_bytes: Size of its head.
             bytes_out: Size of it all.
+            grpc_status: What is said to a call of gRPC.
         """
         exchange, code = downstream.exchange, reason.code.encode("ascii")
         if exchange is not None:
             exchange.head_bytes_out, exchange.bytes_out = head_bytes, bytes_out
             self._end(exchange, self._seconds(), reason.status, code)
         else:
-            self._answered(downstream, reason, head_bytes, bytes_out)
+            self._answered(downstream, reason, head_bytes, bytes_out, grpc_status)
 
     def _answered(
-        self, downstream: Answering, reason: ReplyReason, head_bytes: int, bytes_out: int
+        self,
+        downstream: Answering,
+        reason: ReplyReason,
+        head_bytes: int,
+        bytes_out: int,
+        grpc_status: int | None,
     ) -> None:
         """Record an answer of ours to what no endpoint was asked for; see `replied`."""
         code = reason.code.encode("ascii")
@@ -249,9 +260,10 @@ class Recorder:
         now, route = self._seconds(), b"" if bound is None else bound.note
         numbers = (now, now, 0.0, reason.status, 0, minor, bytes_in, bytes_out)
         body = bytes_out - head_bytes
-        self._keep((*numbers, body, head, b"", downstream.note, route, b"", code))
+        note = (*numbers, body, head, b"", downstream.note, route, b"", code)
+        self._keep(note if grpc_status is None else Noted(*note, grpc_status))
 
-    def _keep(self, note: Note) -> None:
+    def _keep(self, note: Note | Noted) -> None:
         self._notes.append(note)
         if len(self._notes) >= _BATCH:
             self.flush()
@@ -279,7 +291,7 @@ class Recorder:
                 self.dropped += len(notes)
 
 
-def note_of(exchange: Exchange, now: float, status: int, reason: bytes) -> Note:
+def note_of(exchange: Exchange, now: float, status: int, reason: bytes) -> Note | Noted:
     """Write down an exchange that has ended, as `Noted` says."""
     asked, bound = exchange.head, exchange.bound
     head, target = head_alone(exchange.head_bytes), b"" if asked is None else asked.target.wire
@@ -287,12 +299,14 @@ def note_of(exchange: Exchange, now: float, status: int, reason: bytes) -> Note:
         head, target = _shortened(head), target[:_LONGEST_TEXT]
     bytes_out = exchange.bytes_out
     tries, endpoints = exchange.tries
-    return (
+    note = (
         exchange.begun, now, exchange.sent, status, tries, exchange.minor,
         exchange.bytes_in, bytes_out, bytes_out - exchange.head_bytes_out,
         head, target,
         exchange.downstream.note, b"" if bound is None else bound.note, endpoints, reason,
     )  # fmt: skip
+    call = exchange.grpc_status
+    return note if call is None else Noted(*note, call)
 
 
 def _shortened(head: bytes) -> bytes:

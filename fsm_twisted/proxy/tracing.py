@@ -163,11 +163,16 @@ class SpanRecorder(Recorder):
             self._keep_span(exchange, now, status, reason)
 
     def _answered(
-        self, downstream: Answering, reason: ReplyReason, head_bytes: int, bytes_out: int
+        self,
+        downstream: Answering,
+        reason: ReplyReason,
+        head_bytes: int,
+        bytes_out: int,
+        grpc_status: int | None,
     ) -> None:
         # What no endpoint is asked for has no span.
         if self.log is not None:
-            self.log._answered(downstream, reason, head_bytes, bytes_out)
+            self.log._answered(downstream, reason, head_bytes, bytes_out, grpc_status)
 
     def _keep_span(self, exchange: Exchange, now: float, status: int, reason: bytes) -> None:
         parent = exchange.parent_span or b""

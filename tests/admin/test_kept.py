@@ -32,7 +32,7 @@ def seen(controller: Controller, before: World | None = None, days: int = 0) -> 
     return world
 
 
-OBJECTS = (
+OBJECTS: tuple[KubernetesObject, ...] = (
     ingress(1, secret="tls"),  # noqa: S106  its name
     ingress(2, "/", "/more"),  # has no Service
     ingress(3),  # has no endpoint

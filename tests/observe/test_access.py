@@ -88,6 +88,7 @@ NOTED = st.builds(
     st.just(b"") | st.builds(pack_route, NAMES, NAMES, NAMES, NAMES, st.integers(0, 65535)),
     VALUES,
     st.sampled_from([b"", b"no_route"]),
+    st.none() | st.integers(0, 16),
 )
 
 
@@ -197,7 +198,8 @@ def test_a_json_line_is_one_line_and_reads_back_what_was_sent(noted: Noted) -> N
     assert line.splitlines() == [line[:-1]]
     assert line.isascii()
     read = json.loads(line)
-    assert list(read) == list(JSON_FIELDS)
+    of_a_call = [] if noted.grpc_status is None else ["grpc_status"]
+    assert list(read) == [name for name in JSON_FIELDS if name != "grpc_status"] + of_a_call
     for name in ("method", "path", "host", "user_agent", "referer", "client", "client_subject"):
         assert read[name] == getattr(found, name)
     assert read["upstream"] == found.endpoints

@@ -29,6 +29,7 @@ def exchange(method: bytes, sent: bytes) -> Any:
         status=200,
         cut_reason=b"",
         tries=(1, b"127.0.0.1:1"),
+        grpc_status=None,
         downstream=SimpleNamespace(note=pack_peer(b"127.0.0.1", b"", b"")),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -25,6 +26,7 @@ from tests.wire.harness.secure import (
     server_context,
 )
 from tests.wire.test_metrics import scrape, total
+from tests.workers.processes import until
 
 Code = grpc.StatusCode
 SECONDS = 10.0
@@ -261,7 +263,7 @@ def test_an_unknown_method_is_the_servers_answer(calls: Calls) -> None:
 
 
 def test_calls_are_counted_by_the_status_that_the_client_got(
-    world: World, program: Program, dial: Callable[[str], Calls]
+    world: World, program: Program, dial: Callable[[str], Calls], logs: Path
 ) -> None:
     world.endpoints("counted.test", world.servers[0], timeout="500ms")
     calls = dial("counted.test")
@@ -274,10 +276,20 @@ def test_calls_are_counted_by_the_status_that_the_client_got(
     failure(lambda: calls.unary(b"sleep 3", timeout=SECONDS))  # our answer
     found = by_status(program, "counted-test")
     failure(lambda: dial("nobody.test").unary(b"x", timeout=SECONDS))
+    failure(lambda: dial("unknown.test").unary(b"x", timeout=SECONDS))
 
     counted = {status: found[status] - before[status] for status in found}
     assert counted == {"0": 2, "9": 1, "12": 1, "4": 1}
     assert by_status(program, "nobody-test")["14"] > 0
+
+    def logged(host: str) -> list[tuple[str, int]]:
+        lines = map(json.loads, (logs / "grpc-access").read_text().splitlines())
+        return [(each["origin"], each["grpc_status"]) for each in lines if each["host"] == host]
+
+    of_pods = [("upstream", 0), ("upstream", 0), ("upstream", 9), ("upstream", 12)]
+    until(lambda: logged("counted.test")[-5:] == [*of_pods, ("proxy", 4)])
+    until(lambda: logged("nobody.test")[-1:] == [("proxy", 14)])
+    until(lambda: logged("unknown.test")[-1:] == [("proxy", 12)])
 
 
 def by_status(program: Program, ingress: str) -> Counter[str]:
