@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help install demo test lint chart docs bench fuzz clean speedups pure
+.PHONY: help install demo test lint chart docs bench fuzz clean speedups pure sanitized
 
 help:
 	@echo "make install   prepare $(VENV) (the other targets do it by themselves)"
@@ -16,6 +16,7 @@ help:
 	@echo "make chart     the Helm chart and a repository's index in dist/charts"
 	@echo "make docs      the documentation as a site in dist/docs"
 	@echo "make speedups  build the optional compiled core in place (make pure removes it)"
+	@echo "make sanitized the tests of what it does, with it built under ASan and UBSan"
 	@echo "make bench     CPU per request beside nginx, haproxy, Envoy, Traefik and Caddy"
 	@echo "make fuzz      the fuzz targets, FUZZ_SECONDS each (60)"
 	@echo "make clean     remove what the targets made, $(VENV) excepted"
@@ -63,6 +64,17 @@ speedups: install
 
 pure:
 	rm -f fsm_twisted/*/_speedups*.so
+
+# The same core with everything checked that C does not check; minutes, and pure afterwards.
+SANITIZED := -fsanitize=address,undefined -fno-sanitize-recover=undefined -g -O1
+SANITIZED_TESTS := tests/http1 tests/net tests/observe tests/routing tests/proxy
+
+sanitized: install pure
+	FSM_TWISTED_SPEEDUPS=1 CFLAGS="$(SANITIZED)" $(BIN)/python setup.py --quiet \
+	  build_ext --inplace --force --build-temp build/sanitized
+	LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)" \
+	  PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  $(BIN)/pytest -p no:cacheprovider $(SANITIZED_TESTS); code=$$?; $(MAKE) pure; exit $$code
 
 docs: install
 	@$(BIN)/python -c 'import sphinx, myst_parser, furo' 2>/dev/null \
