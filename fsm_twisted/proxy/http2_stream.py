@@ -220,8 +220,7 @@ class Http2Stream(Http2Output):
         if asked is not None and asked.head is not None and is_grpc(asked.head.fields):
             head, body, fields = grpc_reply_head(reason), b"", b""
             call = grpc_status(reason)
-            if self.exchange is not None:
-                self.exchange.note_grpc_status(call)
+            self._count_call(call)
         else:
             head, body = reply_head(reason, with_body=asked is None or asked.method != b"HEAD")
         extra = fields_of(plane.date_field + fields)
@@ -234,6 +233,14 @@ class Http2Stream(Http2Output):
             plane.access.replied(self, reason, size, size + len(body), call)
         self.asked = None
         self.exchange_ended(ends=ends)
+
+    def _count_call(self, status: int) -> None:
+        """Count a call of gRPC that we answer, for its Ingress if it has one."""
+        exchange, asked = self.exchange, self.asked
+        if exchange is not None:
+            exchange.note_grpc_status(status)
+        elif asked is not None and asked.bound is not None and asked.bound.upstream is not None:
+            asked.bound.upstream.cells.count_grpc(status)
 
     def exchange_ended(self, *, ends: bool) -> None:
         """End the stream, once all has been sent; the connection goes on."""

@@ -364,6 +364,24 @@ def test_what_is_not_grpc_gets_text(program: Program) -> None:
     ]  # fmt: skip
 
 
+def test_a_call_that_no_server_is_asked_for_counts_for_its_ingress(
+    world: World, program: Program
+) -> None:
+    world.endpoints("limited.test", world.servers[0])
+    own = {"upstream-protocol": "GRPC", "proxy-body-size": "10"}
+    world.manifests.ingress("limited-test", "limited-test", ("limited.test",), own)
+    fields = ((b"content-type", b"application/grpc"), (b"content-length", b"11"))
+
+    def asked() -> bytes | None:
+        client = connect_h2c(program.http)
+        answer = client.ask(b"limited.test", bytes(11), method=b"POST", fields=fields)
+        client.close()
+        return answer.get(b"grpc-status")
+
+    until(lambda: asked() == b"8")
+    assert by_status(program, "limited-test")["8"] > 0
+
+
 # TLS
 
 
