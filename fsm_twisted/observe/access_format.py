@@ -167,7 +167,7 @@ VARIABLES: Final = tuple(
         ("request", _request, "request line"),
         ("request_method", lambda r: r.method, "method"),
         ("request_uri", lambda r: r.path, "path and query as sent"),
-        ("server_protocol", lambda r: r.protocol, "`HTTP/1.1` or `HTTP/1.0`"),
+        ("server_protocol", lambda r: r.protocol, "as `protocol` in JSON"),
         ("host", lambda r: r.host, "Host as sent"),
         ("http_referer", lambda r: r.referer, "Referer"),
         ("http_user_agent", lambda r: r.user_agent, "User-Agent"),
