@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Final
+from weakref import WeakValueDictionary
 
 import attrs
 
@@ -34,6 +35,8 @@ def compile_rewrite(rewrite: Rewrite) -> Callable[[bytes], bytes | None]:
     """
     Return the function from the path as sent, without query, to the path for the endpoint.
 
+    Equal rewrites share one as long as somebody has it: an Ingress has many paths, one rewrite.
+
     It returns the path itself when nothing matches (and ``*``, which is no path, always). A
     result without a leading ``/`` gets one.
 
@@ -42,9 +45,13 @@ def compile_rewrite(rewrite: Rewrite) -> Callable[[bytes], bytes | None]:
     what the route allows; or it is longer than 32 KiB, or the path takes too many replacements.
     The answer is then ``bad_target``.
     """
-    pattern = compile_pattern(rewrite.pattern)
-    template = parse_template(rewrite.template.encode(), pattern.groups)
-    return PathRewrite(pattern, template, _ANCHORED.match(rewrite.pattern) is not None)
+    made = _COMPILED.get(rewrite)
+    if made is None:
+        pattern = compile_pattern(rewrite.pattern)
+        template = parse_template(rewrite.template.encode(), pattern.groups)
+        made = PathRewrite(pattern, template, _ANCHORED.match(rewrite.pattern) is not None)
+        _COMPILED[rewrite] = made
+    return made
 
 
 def parse_template(template: bytes, groups: int) -> tuple[Piece, ...]:
@@ -114,6 +121,9 @@ class PathRewrite:
     def _most_matches(self, path: bytes) -> int:
         effort = (self.pattern.programsize + len(self.template)) * len(path)
         return max(1, _EFFORT_LIMIT // max(1, effort))
+
+
+_COMPILED: Final[WeakValueDictionary[Rewrite, PathRewrite]] = WeakValueDictionary()
 
 
 def _forwardable(path: bytes) -> bytes | None:

@@ -79,7 +79,7 @@ class Rewrite:
 
 def compile_pattern(pattern: str) -> Pattern:
     """
-    Compile *pattern* with the options that every rewrite has.
+    Compile *pattern* with the options that every rewrite has; it lives as long as it is held.
 
     Raises:
         RewriteError: RE2 refuses it.
@@ -95,6 +95,9 @@ def compile_pattern(pattern: str) -> Pattern:
     except re2.error as error:
         msg = f"rewrite-target-from is not a regular expression of RE2: {_text(error)}"
         raise RewriteError(msg) from None
+    # re2 keeps the last 128 in a cache of its own, each with up to `max_mem` of states that
+    # searches have left in it: memory of patterns that no snapshot has any more.
+    re2.purge()
     return compiled
 
 

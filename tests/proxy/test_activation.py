@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 
 import attrs
+import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +14,7 @@ from fsm_twisted.proxy.runtime import BoundRoute, RunTime
 from fsm_twisted.snapshot import wire
 from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream, VirtualHost
 from fsm_twisted.snapshot.policy import Affinity, Algorithm, Balancing, PlainAccess, Timeouts
+from fsm_twisted.snapshot.rewrite import Rewrite
 from tests.proxy.worlds import prefix, runtime, snapshot, upstream
 
 PATTERNS = ("", "a.example", "b.example", "*.a.example", "*.example")
@@ -157,3 +160,23 @@ def test_which_table_a_host_has_is_remembered_while_the_tables_stay() -> None:
     state.activate(snapshot(prefix("/new", web), upstreams=(web,)))
     assert state.active.known == {}
     assert state.active.known_of(b"A.example")[2].find(b"/") is None
+
+
+def test_only_the_rewrites_that_are_served_are_kept() -> None:
+    state, target = runtime(), upstream("web", 1)
+    paths = ("/a", "/b")
+    before = _compiled_patterns()
+
+    for number in range(5):
+        rewrite = Rewrite.parse(f"^/kept-{number}/(.*)", "/$1")
+        state.activate(snapshot(*(prefix(path, target, rewrite=rewrite) for path in paths)))
+
+    assert _compiled_patterns() - before == {b"^/kept-4/(.*)"}
+    first, second = (state.bind(prefix(path, target, rewrite=rewrite)) for path in paths)
+    assert first.rewrite is second.rewrite
+
+
+def _compiled_patterns() -> set[bytes]:
+    """Return all patterns of RE2 that live in this process."""
+    kind = type(re2.compile(b""))
+    return {each.pattern for each in gc.get_objects() if isinstance(each, kind)}
