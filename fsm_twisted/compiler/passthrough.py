@@ -43,11 +43,9 @@ def passing_backends(ingress: Ingress, book: FindingBook) -> Mapping[str, Passin
 
     None when that is not said of each of its rules: nothing of the Ingress can be served then.
     """
-    hosts: dict[str, list[_Place]] = {}
-    for i, rule in enumerate(ingress.rules):
-        places = hosts.setdefault(rule.host, [])
-        for j, path in enumerate(rule.paths):
-            places.append(_Place(path, f"spec.rules[{i}].http.paths[{j}]"))
+    hosts: dict[str, list[_Place]] = {rule.host: [] for rule in ingress.rules}
+    for where, host, path in ingress.paths():
+        hosts[host].append(_Place(path, where))
     if not hosts or "" in hosts:
         what = "TLS can only go through for the host of a rule, and one of them has none"
         if not hosts:

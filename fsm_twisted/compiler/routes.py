@@ -152,20 +152,16 @@ class _Translation:
 
     def _claims(self, passed: Collection[str]) -> tuple[Claim, ...]:
         claims: dict[ClaimKey, Claim] = {}
-        for i, rule in enumerate(self._ingress.rules):
-            if rule.host in passed:
+        for where, host, path in self._ingress.paths():
+            claim = None if host in passed else self._claim(host, path, where)
+            if claim is None:
                 continue
-            for j, path in enumerate(rule.paths):
-                where = f"spec.rules[{i}].http.paths[{j}]"
-                claim = self._claim(rule.host, path, where)
-                if claim is None:
-                    continue
-                other = claims.setdefault(claim.key, claim)
-                if other.yields and not claim.yields:
-                    claims[claim.key] = claim
-                    self._note_repeated(claim, other)
-                elif other is not claim:
-                    self._note_repeated(other, claim)
+            other = claims.setdefault(claim.key, claim)
+            if other.yields and not claim.yields:
+                claims[claim.key] = claim
+                self._note_repeated(claim, other)
+            elif other is not claim:
+                self._note_repeated(other, claim)
         return tuple(claims.values())
 
     def _claim(self, host: str, path: IngressPath, where: str) -> Claim | None:

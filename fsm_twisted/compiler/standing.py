@@ -79,13 +79,11 @@ class Standing:
         """Return what one Ingress wants, in the order of its fields."""
         own = {claim.key: claim for claim in part.plan.claims}
         passed = {route.host: route for route in part.plan.passes}
-        for i, rule in enumerate(part.ingress.rules):
-            for j, path in enumerate(rule.paths):
-                where = f"spec.rules[{i}].http.paths[{j}]"
-                if rule.host in passed:
-                    yield self._passed(part, passed[rule.host], path, where)
-                else:
-                    yield self._path(part, own, rule.host, path, where)
+        for where, host, path in part.ingress.paths():
+            if host in passed:
+                yield self._passed(part, passed[host], path, where)
+            else:
+                yield self._path(part, own, host, path, where)
         yield from self._defaults(part)
 
     def _path(

@@ -157,10 +157,10 @@ def next_doubt(entries: Iterable[TLSEntry], now: datetime) -> datetime | None:
 def _entries(ingress: Ingress, inventory: Inventory) -> Iterator[TLSEntry]:
     ref = ref_of(ingress)
     of_rules = tuple(rule.host for rule in ingress.rules)
-    for index, tls in enumerate(ingress.tls):
+    for tls in ingress.tls:
         named = dict.fromkeys(host.lower() for host in tls.hosts or of_rules if host)
         found = _read_secret(tls, ref.namespace, inventory) if tls.secret_name else None
-        yield TLSEntry(ref, f"spec.tls[{index}]", tuple(named), tls.secret_name, found)
+        yield TLSEntry(ref, tls.where, tuple(named), tls.secret_name, found)
 
 
 def _read_secret(

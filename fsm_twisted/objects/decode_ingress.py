@@ -85,10 +85,11 @@ def _rule(rule: Fields, version: str) -> IngressRule:
     host = _host(rule, "host", rule.text("host"))
     http = rule.child("http")
     if http is None:
-        return IngressRule(host, ())
+        return IngressRule(host, (), rule.index)
     if not http.has("paths") or not http.data["paths"]:
         raise http.fault("paths", "is required: write at least one path")
-    return IngressRule(host, http.parts("paths", lambda path: _path(path, version)))
+    paths = http.parts("paths", lambda path: _path(path, version))
+    return IngressRule(host, paths, rule.index)
 
 
 def _host(fields: Fields, step: str, written: str) -> str:
@@ -111,7 +112,7 @@ def _path(fields: Fields, version: str) -> IngressPath:
         fault = f"may not contain {shown(unclear.group())}: Kubernetes refuses it, leave it out"
         raise fields.fault("path", fault, PATH_INVALID)
     backend = fields.required_child("backend")
-    return IngressPath(path, path_type, _backend(backend, version))
+    return IngressPath(path, path_type, _backend(backend, version), fields.index)
 
 
 def _path_type(fields: Fields, version: str) -> PathType:
@@ -195,7 +196,7 @@ def _tls(spec: Fields) -> Iterator[IngressTLS]:
             fault = Problem(fields.path("hosts"), "has no usable host left", HOST_INVALID)
             fields.problems.append(fault)
             continue
-        yield IngressTLS(tuple(hosts), fields.text("secretName"))
+        yield IngressTLS(tuple(hosts), fields.text("secretName"), fields.index)
 
 
 def _tls_host(fields: Fields, step: str, written: str) -> str:

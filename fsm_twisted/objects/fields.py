@@ -48,10 +48,16 @@ class Fields:
     problems: list[Problem]
     _parent: Self | None = None
     _step: str = ""
+    _index: int | None = None
 
     @classmethod
     def of(
-        cls, value: object, problems: list[Problem], parent: Self | None = None, step: str = ""
+        cls,
+        value: object,
+        problems: list[Problem],
+        parent: Self | None = None,
+        step: str = "",
+        index: int | None = None,
     ) -> Self:
         """
         Wrap *value*.
@@ -60,16 +66,23 @@ class Fields:
             Unusable: It is not a JSON object.
         """
         if isinstance(value, Mapping):
-            return cls(value, problems, parent, step)
-        place = cls({}, problems, parent, step)
+            return cls(value, problems, parent, step, index)
+        place = cls({}, problems, parent, step, index)
         raise place.fault("", f"must be an object, not {type_name(value)}")
+
+    @property
+    def index(self) -> int:
+        """Return the place in the list that it stands in, as written; 0 outside of one."""
+        return self._index or 0
 
     def path(self, step: str = "") -> str:
         """Return the JSON path of this object, or of the field *step* in it."""
         steps = [step] if step else []
         place: Fields | None = self
         while place is not None:
-            if place._step:
+            if place._index is not None:
+                steps.append(f"{place._step}[{place._index}]")
+            elif place._step:
                 steps.append(place._step)
             place = place._parent
         path = "".join(each if each[0] == "[" else f".{each}" for each in reversed(steps))
@@ -157,7 +170,7 @@ class Fields:
         found: list[T] = []
         for index, value in enumerate(self._list(key)):
             try:
-                found.append(decode(Fields.of(value, self.problems, self, f"{key}[{index}]")))
+                found.append(decode(Fields.of(value, self.problems, self, key, index)))
             except Unusable as unusable:
                 self.problems.append(unusable.problem)
         return tuple(found)
@@ -165,7 +178,7 @@ class Fields:
     def children(self, key: str) -> Iterator[Fields]:
         """Yield the objects of a list, all of which must be objects."""
         for index, value in enumerate(self._list(key)):
-            yield Fields.of(value, self.problems, self, f"{key}[{index}]")
+            yield Fields.of(value, self.problems, self, key, index)
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of strings."""

@@ -3,11 +3,12 @@ The Kubernetes objects that we read, as frozen values.
 
 Field names follow the Kubernetes API (networking.k8s.io/v1, v1, discovery.k8s.io/v1); what the
 compiler does not need is left out. Valid by construction: `objects.decode` is the only maker.
+``index`` is the place in the list of the object, where parts that cannot be used count as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from types import MappingProxyType
 
@@ -83,6 +84,7 @@ class IngressPath:
     path: str
     path_type: PathType
     backend: Backend
+    index: int = 0
 
 
 @attrs.frozen
@@ -91,6 +93,7 @@ class IngressRule:
 
     host: str
     paths: tuple[IngressPath, ...]
+    index: int = 0
 
 
 @attrs.frozen
@@ -99,6 +102,12 @@ class IngressTLS:
 
     hosts: tuple[str, ...]
     secret_name: str
+    index: int = 0
+
+    @property
+    def where(self) -> str:
+        """Return the field that it is, e.g. ``spec.tls[0]``."""
+        return f"spec.tls[{self.index}]"
 
 
 @attrs.frozen
@@ -110,6 +119,13 @@ class Ingress:
     default_backend: Backend | None = None
     rules: tuple[IngressRule, ...] = ()
     tls: tuple[IngressTLS, ...] = ()
+
+    def paths(self) -> Iterator[tuple[str, str, IngressPath]]:
+        """Yield all paths: the field, e.g. ``spec.rules[0].http.paths[0]``, host and path."""
+        for rule in self.rules:
+            for path in rule.paths:
+                where = f"spec.rules[{rule.index}].http.paths[{path.index}]"
+                yield where, rule.host, path
 
 
 @attrs.frozen

@@ -51,6 +51,7 @@ from tests.net.turning import tcp_pair, turning
 from tests.strategies.objects import (
     annotation_maps,
     hosts,
+    in_places,
     metadata,
     names,
     namespaces,
@@ -227,14 +228,14 @@ def served_ingresses(draw: st.DrawFn) -> Ingress:
     """Ingresses of ours with backends that are there, most of them with usable paths."""
     backend = st.builds(ServiceBackend, names(), st.sampled_from([80, "http", 81]))
     path = st.builds(IngressPath, paths(), st.sampled_from(PathType), backend)
-    rule = st.builds(IngressRule, hosts(), st.lists(path, min_size=1, max_size=4).map(tuple))
+    rule = st.builds(IngressRule, hosts(), in_places(path, least=1, most=4))
     tls = st.builds(IngressTLS, st.lists(hosts(), max_size=2).map(tuple), names())
     annotations: st.SearchStrategy[dict[str, str]] = st.just({}) | annotation_maps(st.nothing())
     return Ingress(
         draw(metadata(names(), namespaces(), annotations)),
         "pipy",
         draw(st.none() | backend),
-        draw(st.lists(rule, min_size=1, max_size=3).map(tuple)),
+        draw(in_places(rule, least=1, most=3)),
         draw(st.just(()) | st.lists(tls, max_size=1).map(tuple)),
     )
 
@@ -286,7 +287,7 @@ def unverifiable() -> Ingress:
     """Return an Ingress whose requests are refused before they are routed."""
     path = IngressPath("/", PathType.EXACT, ServiceBackend("a", 80))
     annotations = {"pipy.ingress.kubernetes.io/tls-verify-client": "nonsense"}
-    rules = (IngressRule("", (path,)), IngressRule("a.example.com", (path,)))
+    rules = (IngressRule("", (path,)), IngressRule("a.example.com", (path,), 1))
     return Ingress(Metadata("a", "default", "", annotations), "pipy", None, rules)
 
 

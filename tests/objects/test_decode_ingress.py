@@ -41,7 +41,7 @@ def test_a_whole_ingress_is_read_field_by_field() -> None:
     assert value.rules[0].paths == (IngressPath("/a", PathType.EXACT, ServiceBackend("web", 80)),)
     assert value.tls == (
         IngressTLS(("web.example", "*.web.example"), "cert"),
-        IngressTLS((), ""),
+        IngressTLS((), "", 1),
     )
 
 
@@ -179,7 +179,7 @@ def test_a_tls_entry_whose_hosts_are_all_bad_does_not_become_one_for_all_hosts()
     entries = [{"hosts": ["a b"], "secretName": "x"}, {"hosts": ["", "a.b"], "secretName": "y"}]
     value, decoded = decoded_ingress(doc.ingress(tls=entries))
 
-    assert value.tls == (IngressTLS(("a.b",), "y"),)
+    assert value.tls == (IngressTLS(("a.b",), "y", 1),)
     assert [problem.path for problem in decoded.problems] == [
         "spec.tls[0].hosts[0]",
         "spec.tls[0].hosts",

@@ -8,6 +8,9 @@ are kept.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import attrs
 from hypothesis import strategies as st
 
 from fsm_twisted.objects.model import (
@@ -30,6 +33,8 @@ from fsm_twisted.objects.model import (
     SliceEndpoint,
 )
 from tests.strategies.certificates import make_pair
+
+Part = TypeVar("Part", IngressPath, IngressRule, IngressTLS)
 
 PREFIX = "pipy.ingress.kubernetes.io/"
 ANNOTATION_NAMES = (
@@ -141,18 +146,27 @@ def backends(text: st.SearchStrategy[str]) -> st.SearchStrategy[Backend]:
     return services | st.builds(ResourceBackend, text, text, text)
 
 
+def in_places(
+    parts: st.SearchStrategy[Part], *, least: int = 0, most: int
+) -> st.SearchStrategy[tuple[Part, ...]]:
+    """Return lists of parts of an Ingress, each of which knows its place."""
+    return st.lists(parts, min_size=least, max_size=most).map(
+        lambda found: tuple(attrs.evolve(each, index=index) for index, each in enumerate(found))
+    )
+
+
 def ingress_values(text: st.SearchStrategy[str]) -> st.SearchStrategy[Ingress]:
     backend = backends(text)
     path = st.builds(IngressPath, paths() | text, st.sampled_from(PathType), backend)
-    rule = st.builds(IngressRule, hosts() | text, st.lists(path, max_size=4).map(tuple))
+    rule = st.builds(IngressRule, hosts() | text, in_places(path, most=4))
     tls = st.builds(IngressTLS, st.lists(hosts() | text, max_size=2).map(tuple), names() | text)
     return st.builds(
         Ingress,
         metadata(names() | text, namespaces() | text, annotation_maps(text)),
         st.sampled_from([None, "pipy", "ours", "foreign"]) | text,
         st.none() | backend,
-        st.lists(rule, max_size=3).map(tuple),
-        st.lists(tls, max_size=2).map(tuple),
+        in_places(rule, most=3),
+        in_places(tls, most=2),
     )
 
 

@@ -14,7 +14,7 @@ from fsm_twisted.compiler.claims import precedence
 from fsm_twisted.compiler.classes import why_not_ours
 from fsm_twisted.compiler.paths import normal_path, path_fault
 from fsm_twisted.compiler.standing import Fate, Wish
-from fsm_twisted.objects.model import Ingress, IngressPath, ObjectRef, PathType, ref_of
+from fsm_twisted.objects.model import ObjectRef, PathType, ref_of
 from fsm_twisted.routing.paths import PathTable, as_sent
 from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.identity import IngressId
@@ -206,7 +206,7 @@ def _of_others(world: World, host: str, path: str) -> Iterator[Candidate]:
         if key in world.standing.parts:
             continue
         why = ""
-        for where, rule_host, wanted in _paths(ingress):
+        for where, rule_host, wanted in ingress.paths():
             level = _level(rule_host, host, is_default=False)
             match = Match.EXACT if wanted.path_type is PathType.EXACT else Match.PREFIX
             pattern = normal_path(wanted.path, wanted.path_type)
@@ -217,9 +217,3 @@ def _of_others(world: World, host: str, path: str) -> Iterator[Candidate]:
                 ref_of(ingress), where, rule_host, wanted.path, wanted.path_type.value,
                 backend_text(wanted.backend), Verdict.NOT_OURS, why,
             )  # fmt: skip
-
-
-def _paths(ingress: Ingress) -> Iterator[tuple[str, str, IngressPath]]:
-    for i, rule in enumerate(ingress.rules):
-        for j, path in enumerate(rule.paths):
-            yield f"spec.rules[{i}].http.paths[{j}]", rule.host, path
