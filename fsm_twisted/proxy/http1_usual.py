@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fsm_twisted.http1.recognise import forwarded, usual_request
 from fsm_twisted.http1.set_apart import Asked, set_apart_request
-from fsm_twisted.proxy.active import VERIFIED, Active
+from fsm_twisted.proxy.active import LOOKED_AT, VERIFIED, Active
 from fsm_twisted.proxy.admission import is_verified
 from fsm_twisted.proxy.client import claims_of_trusted, claims_of_untrusted
 from fsm_twisted.proxy.http1_exchange import Http1Exchange
@@ -52,7 +52,9 @@ def usual_exchange(downstream: Downstream, data: bytes) -> Http1Exchange | None:
     if limit is not None and len(data) - end > limit:
         return None
     state = bound.usual
-    if care or asked is not None or state is None or state.wants_more:
+    # TLS on a host that is to have it is as usual as can be, where the answer gets no line for it.
+    is_careless = not care or (care == LOOKED_AT and peer.is_secure and not plane.hsts_line)
+    if not is_careless or asked is not None or state is None or state.wants_more:
         exchange = _particular_exchange(downstream, data, found, known, bound, asked)
         if exchange is None:
             return None

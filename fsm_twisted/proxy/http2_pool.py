@@ -62,7 +62,8 @@ class Http2Pool:
             stream.overloaded()
         else:
             self._waiting[stream] = None
-            self._dial_for(stream, seconds)
+            if not self._is_due:  # a connection with room may just have come
+                self._dial_for(stream, seconds)
 
     def _with_room(self, name: str) -> Http2Upstream | None:
         for connection in self._connections:

@@ -12,6 +12,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -102,7 +103,7 @@ def running(
             stderr=log,
             cwd=folder,
             start_new_session=True,
-            preexec_fn=None if terminal is None else _take_terminal,  # noqa: PLW1509
+            preexec_fn=partial(_begin, has_terminal=terminal is not None),  # noqa: PLW1509
         )
     program = Program(process, log_path)
     try:
@@ -115,8 +116,10 @@ def running(
             process.wait()
 
 
-def _take_terminal() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+def _begin(*, has_terminal: bool) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
+    if has_terminal:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def failing(folder: Path, *options: str, twistd: tuple[str, ...] = ()) -> tuple[int, str]:
