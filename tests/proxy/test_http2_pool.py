@@ -41,7 +41,7 @@ class Waiting:
 def test_who_comes_between_a_connection_and_those_that_wait_for_it_has_no_other_made() -> None:
     clock, dialled = Clock(), list[Link]()
 
-    def dial(_: object, name: str) -> Any:
+    def dial(plane: object, name: str) -> Any:
         dialled.append(Link())
         return dialled[-1]
 
