@@ -47,6 +47,7 @@ def _lines(names: Iterable[bytes], *patterns: bytes) -> re.Pattern[bytes]:
 
 _REQUEST_LINES: Final = _lines(_ASKED, _FORWARDED)
 _ANSWER_LINES: Final = _lines(_HOP)
+_LENGTH: Final = re.compile(rb"\r\n%b: ?([0-9]{1,15})\r\n" % any_case(b"content-length"))
 
 
 @attrs.frozen
@@ -55,7 +56,7 @@ class Asked:
     A request without the lines that were set apart, and what these mean.
 
     Attributes:
-        rest: The request without them, as one of HTTP/1.1.
+        rest: The request without them, as one of HTTP/1.1; itself where there are none.
         claims: As in `RequestHead`.
         minor: As in `RequestHead`.
         persistent: As in `RequestHead`.
@@ -86,6 +87,8 @@ def set_apart_request(data: bytes, limits: HeadLimits) -> Asked | None:
         minor = 0
         begin = parts[0]
         parts[0] = b"%b1%b" % (begin[: version_end - 1], begin[version_end:])
+    if minor and len(parts) == 1:
+        return Asked(data, (), 1, persistent=True)
     rest = b"".join((*parts[::3], data[end:]))
     persistent = not options.close and (minor == 1 or options.keep_alive)
     return Asked(rest, tuple(claims), minor, persistent)
@@ -95,7 +98,8 @@ def set_apart_answer(data: bytes, limits: HeadLimits) -> tuple[bytes, bool] | No
     """
     Set apart what is not for the client in the answer *data*, whose head is whole.
 
-    None for what only the strict parser can decide. Whether the rest is usual remains to be seen.
+    None for what only the strict parser can decide, and where there is nothing of that kind: the
+    answer is then as usual as it was. Whether the rest is usual remains to be seen.
 
     Returns:
         The answer without those lines, and `ResponseHead.persistent` of one of HTTP/1.1.
@@ -104,10 +108,23 @@ def set_apart_answer(data: bytes, limits: HeadLimits) -> tuple[bytes, bool] | No
     if end < len(_END) or is_unusual_size(data, end + 2, limits):
         return None
     parts = _ANSWER_LINES.split(data[:end])
+    if len(parts) == 1:
+        return None
     options = _sort(parts, RESPONSE_NAMES, [])
     if options is None:
         return None
     return b"".join((*parts[::3], data[end:])), not options.close
+
+
+def is_begun(data: bytes, method: bytes) -> bool:
+    """
+    Tell whether *data* lacks bytes of the answer to *method* that its Content-Length promises.
+
+    Nothing needs to be set apart then: only a whole answer is usual.
+    """
+    end = data.find(_END)
+    found = _LENGTH.search(data, 0, end + 2)
+    return found is not None and method != b"HEAD" and len(data) - end - 4 < int(found[1])
 
 
 def _sort(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fsm_twisted.http1.recognise import usual_answer
-from fsm_twisted.http1.set_apart import set_apart_answer
+from fsm_twisted.http1.set_apart import is_begun, set_apart_answer
 from fsm_twisted.proxy.exchange import Exchange
 from fsm_twisted.proxy.http1_output import connection_field
 from fsm_twisted.proxy.replies import SERVER
@@ -68,7 +68,7 @@ class Http1Exchange(Exchange):
         """
         plane, limits, is_last = self.plane, self.plane.options.limits, False
         if answer is None:
-            apart = set_apart_answer(data, limits)
+            apart = None if is_begun(data, self.method) else set_apart_answer(data, limits)
             if apart is None:
                 return None, False
             rest, persistent = apart

@@ -35,9 +35,10 @@ def usual_exchange(downstream: Downstream, data: bytes) -> Http1Exchange | None:
     asked = None
     found = None if peer.is_trusted else usual_request(data, plane.options.limits)
     if found is None:
-        asked, found = _usual_but_for_lines(data, plane.options.limits)
-        if asked is None or found is None:
+        looked_at = _usual_but_for_lines(data, plane.options.limits, is_trusted=peer.is_trusted)
+        if looked_at is None:
             return None
+        asked, found = looked_at
         data = asked.rest
     method, target, path, authority, _, _, end = found
     active = plane.runtime.active
@@ -70,10 +71,15 @@ def usual_exchange(downstream: Downstream, data: bytes) -> Http1Exchange | None:
     return exchange
 
 
-def _usual_but_for_lines(data: bytes, limits: HeadLimits) -> tuple[Asked | None, Usual | None]:
-    """Set lines apart; return what these mean, and the rest if it is usual."""
+def _usual_but_for_lines(
+    data: bytes, limits: HeadLimits, *, is_trusted: bool
+) -> tuple[Asked, Usual] | None:
+    """Set lines apart; return what these mean, and the rest, if it is usual."""
     asked = set_apart_request(data, limits)
-    return asked, None if asked is None else usual_request(asked.rest, limits)
+    if asked is None or (asked.rest is data and not is_trusted):
+        return None  # with nothing set apart it is as unusual as before
+    found = usual_request(asked.rest, limits)
+    return None if found is None else (asked, found)
 
 
 def _particular_exchange(

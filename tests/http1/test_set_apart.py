@@ -14,7 +14,7 @@ from fsm_twisted.http1.grammar import (
     parse_response_head,
 )
 from fsm_twisted.http1.reader import HeadReader, ResponseHeadReader, body_reader
-from fsm_twisted.http1.set_apart import Asked, set_apart_answer, set_apart_request
+from fsm_twisted.http1.set_apart import Asked, is_begun, set_apart_answer, set_apart_request
 from fsm_twisted.http1.usual import Usual, usual_answer, usual_request
 from fsm_twisted.message.framing import NO_BODY, Sized
 from tests.http1.strategies import NASTY
@@ -273,3 +273,31 @@ def test_an_answer_that_lists_fields_away_is_left_to_the_strict_parser(lines: by
     data = b"HTTP/1.1 200 OK\r\n%bContent-Length: 2\r\n\r\nok" % lines
 
     assert set_apart_answer(data, DEFAULT_LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    ("begin", "method", "expected"),
+    [
+        (b"Content-Length: 3\r\n\r\nok", b"GET", True),
+        (b"content-length:3\r\nETag: 1\r\n\r\n", b"POST", True),
+        (b"Content-Length: 2\r\n\r\nok", b"GET", False),
+        (b"Content-Length: 3\r\n\r\n", b"HEAD", False),
+        (b"ETag: 1\r\n\r\nContent-Length: 90\r\n", b"GET", False),
+        (b"Content-Length: 90\r\n", b"GET", False),
+    ],
+)
+def test_an_answer_has_only_begun_while_its_body_is_not_there(
+    begin: bytes,
+    method: bytes,
+    expected: bool,  # noqa: FBT001  a column of the table
+) -> None:
+    assert is_begun(b"HTTP/1.1 200 OK\r\n" + begin, method) is expected
+
+
+def test_with_nothing_to_set_apart_a_message_stays_itself() -> None:
+    request, answer = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"
+    asked = set_apart_request(request, DEFAULT_LIMITS)
+
+    assert asked is not None
+    assert asked.rest is request
+    assert set_apart_answer(answer, DEFAULT_LIMITS) is None
