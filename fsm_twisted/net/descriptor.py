@@ -15,15 +15,16 @@ from typing import Any
 
 from twisted.internet import main
 
+from fsm_twisted.net.consumer import Consumer
 from fsm_twisted.net.hot_methods import own_copies
 from fsm_twisted.net.loop import EventLoop, outbox_of
-from fsm_twisted.net.stream import Inflow, Producer, Stream, hold_packets, reset_at_close
+from fsm_twisted.net.stream import Inflow, Stream, hold_packets, reset_at_close
 
 HIGH_WATER_BYTES = 256 * 1024
 _SEND_BYTES = 256 * 1024
 
 
-class Descriptor:
+class Descriptor(Consumer):
     """
     A connection on the reactor; subclasses say what its bytes mean.
 
@@ -40,8 +41,6 @@ class Descriptor:
         "_out",
         "_outbox",
         "_pending",
-        "_producer",
-        "_producer_paused",
         "_reading",
         "_recv",
         "_send",
@@ -59,13 +58,12 @@ class Descriptor:
     connected = True
 
     def __init__(self, loop: EventLoop) -> None:
+        super().__init__()
         self._loop = loop
         self._out: bytearray | None = None
         self._outbox = outbox_of(loop)
         self._soon = b""
         self._inflow: Inflow | None = None
-        self._producer: Producer | None = None
-        self._producer_paused = False
         self._reading = False
         self.read_bytes = self.READ_BYTES
         self._finishing = False
@@ -172,9 +170,7 @@ class Descriptor:
         if self._finishing:
             self._end_output()
             return None
-        if self._producer_paused and self._producer is not None:
-            self._producer_paused = False
-            self._producer.resumeProducing()
+        self._resume_producer()
         self.output_drained()
         if inflow is not None:
             inflow.settle()
@@ -274,25 +270,6 @@ class Descriptor:
     def is_full(self) -> bool:
         """Whether so much waits for the kernel that nothing should be added."""
         return self._out is not None and len(self._out) > HIGH_WATER_BYTES
-
-    def register_producer(self, producer: Producer) -> None:
-        """Pause *producer* whenever too much waits here; one producer at a time."""
-        self._producer = producer
-        self._producer_paused = False
-        if self.is_full:
-            self._pause_producer()
-
-    def _pause_producer(self) -> None:
-        if self._producer is not None and not self._producer_paused:
-            self._producer_paused = True
-            self._producer.pauseProducing()
-
-    def unregister_producer(self) -> None:
-        """Forget the producer; one that was paused goes on."""
-        producer, self._producer = self._producer, None
-        if self._producer_paused and producer is not None:
-            self._producer_paused = False
-            producer.resumeProducing()
 
     # Input
 

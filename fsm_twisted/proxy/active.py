@@ -25,8 +25,8 @@ REMEMBERED_HOSTS: Final = 32768
 REMEMBERED_HOST_BYTES: Final = 80
 CARELESS, LOOKED_AT, VERIFIED = range(3)
 """
-The care that requests for a host need: none, that of `Active.is_looked_at`, or always the general
-road because clients are verified.
+The care that requests for a host need: none, that of `Active.is_looked_at`, or a look at what the
+client has shown, for clients are verified.
 """
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fsm_twisted.net.consumer import Consumer
+
 if TYPE_CHECKING:
     from fsm_twisted.message.fields import Fields
     from fsm_twisted.net.stream import Producer
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 _NEVER = float("inf")
 
 
-class Http2Output:
+class Http2Output(Consumer):
     """
     The output of one stream.
 
@@ -47,6 +49,8 @@ class Http2Output:
     def has_output(self) -> bool:
         """Whether something cannot be sent before the peer takes more."""
         return self._waiting is not None
+
+    is_full = has_output
 
     def send(self, payload: bytes, *, ended: bool, trailers: Fields = ()) -> None:
         """Send part of a body, or its end, or keep it until there is room."""
@@ -101,9 +105,8 @@ class Http2Output:
         """Learn that nothing waits any more."""
         if self.has_ended:
             self.output_ended()
-        elif self._producer_paused and self._producer is not None:
-            self._producer_paused = False
-            self._producer.resumeProducing()
+        else:
+            self._resume_producer()
 
     def output_ended(self) -> None:
         """Learn that all has been sent, the end included."""
@@ -122,25 +125,6 @@ class Http2Output:
             self.send(b"", ended=True)
         if self._waiting is None:
             self.output_ended()
-
-    def register_producer(self, producer: Producer) -> None:
-        """Pause *producer* whenever something waits; one at a time."""
-        self._producer = producer
-        self._producer_paused = False
-        if self._waiting is not None:
-            self._pause_producer()
-
-    def _pause_producer(self) -> None:
-        if self._producer is not None and not self._producer_paused:
-            self._producer_paused = True
-            self._producer.pauseProducing()
-
-    def unregister_producer(self) -> None:
-        """Forget the producer; one that was paused goes on."""
-        producer, self._producer = self._producer, None
-        if self._producer_paused and producer is not None:
-            self._producer_paused = False
-            producer.resumeProducing()
 
     def expire_after(self, seconds: float) -> None:
         """Have `expired` called when so many seconds have passed."""
