@@ -35,7 +35,19 @@ def server_context(folder: Path, pair: Pair, *issuers: Pair) -> ssl.SSLContext:
     chain.write_bytes(b"".join(each.crt for each in (pair, *issuers)) + pair.pem_key)
     context.load_cert_chain(chain)
     context.set_alpn_protocols(["http/1.1"])
+    context.sslsocket_class = _Accepted
     return context
+
+
+class _Accepted(ssl.SSLSocket):
+    """A connection that a reset may have ended already: its handshake says so, not its making."""
+
+    def getpeername(self) -> Any:
+        """Return the peer; where nobody is left, nothing of it (`wrap_socket` would raise)."""
+        try:
+            return super().getpeername()
+        except OSError:
+            return ("", 0)
 
 
 class SecureBackend(Backend):
