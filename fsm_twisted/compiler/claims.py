@@ -155,7 +155,7 @@ def _note_lost_default(
     why = precedence(holder, plan)
     what = f"{holder.ref}, {why}, already is the default backend for {what_for}"
     answers = f"{holder.ref} answers"
-    book.note(plan.ref, "default_backend_lost", "spec.defaultBackend", what, answers)
+    book.note(plan.ref, "default_backend_lost", plan.default_where, what, answers)
 
 
 def precedence(winner: Bid[V], loser: IngressPlan) -> str:

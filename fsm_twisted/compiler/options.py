@@ -14,7 +14,6 @@ class CompilerOptions:
     class name that is ours although no object of that name can be read (D8).
     ``allows_foreign_secrets`` says whether an annotation may name a Secret of another namespace,
     ``passes_tls`` whether Ingresses may have the TLS of their hosts passed through.
-    ``allows_foreign_secrets`` says whether an annotation may name a Secret of another namespace.
     ``mtls`` asks the clients of all TLS hosts for certificates.
     """
 

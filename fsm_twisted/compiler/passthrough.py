@@ -70,7 +70,7 @@ def _backend_of(ingress: Ingress, places: list[_Place]) -> PassingBackend | None
         best = min(roots, key=lambda each: _ORDER.index(each.path.path_type))
         return PassingBackend(best.path.backend, f"{best.where}.backend")
     if ingress.default_backend is not None:
-        return PassingBackend(ingress.default_backend, "spec.defaultBackend")
+        return PassingBackend(ingress.default_backend, ingress.default_where)
     return None
 
 

@@ -64,11 +64,11 @@ class IngressPlan:
 
     ``created`` is ``creationTimestamp``, maybe empty.
     ``claims`` have different keys; ``hosts`` are those of all rules, with and without paths;
-    ``default`` has no host yet; ``upstreams`` are those that the routes name.
-    ``passes`` are routes, by host, of TLS that goes through; ``terminates`` are the other hosts
-    of the Ingress, as far as that matters to Ingresses with such ones.
-    ``default`` has no host yet; ``upstreams`` are those that claims and default name; ``clients``
-    is what it says of the clients of its hosts, see `client_tls.voices`.
+    ``default`` has no host yet, and ``default_where`` is the field that says it; ``upstreams`` are
+    those that claims, default and passes name.
+    ``passes`` are routes, one for each host, of TLS that goes through; ``terminates`` are the
+    other hosts of the Ingress, as far as that matters to Ingresses with such ones.
+    ``clients`` is what it says of the clients of its hosts, see `client_tls.voices`.
     """
 
     ref: ObjectRef
@@ -81,6 +81,7 @@ class IngressPlan:
     passes: tuple[Route, ...] = ()
     terminates: tuple[str, ...] = ()
     clients: Mapping[str, Voice] = attrs.field(factory=dict)
+    default_where: str = ""
 
 
 def plan_ingress(
@@ -110,11 +111,9 @@ class _Translation:
         passes = self._passes()
         passed = {route.host for route in passes}
         claims = self._claims(passed)
-        default = None
-        if self._ingress.default_backend is not None and not passes:
-            default = self._route(
-                "", "/", Match.PREFIX, self._ingress.default_backend, "spec.defaultBackend"
-            )
+        default, backend = None, self._ingress.default_backend
+        if backend is not None and not passes:
+            default = self._route("", "/", Match.PREFIX, backend, self._ingress.default_where)
         return IngressPlan(
             self._ref,
             self._ingress.metadata.created,
@@ -126,6 +125,7 @@ class _Translation:
             passes,
             self._terminates(passed),
             self._clients,
+            self._ingress.default_where,
         )
 
     def _passes(self) -> tuple[Route, ...]:

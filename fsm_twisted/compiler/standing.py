@@ -128,7 +128,8 @@ class Standing:
         )  # fmt: skip
 
     def _defaults(self, part: Part) -> Iterator[Wish]:
-        backend, ref, where = part.ingress.default_backend, part.plan.ref, "spec.defaultBackend"
+        backend, ref = part.ingress.default_backend, part.plan.ref
+        where = part.ingress.default_where
         if backend is None:
             return
         roots = {
@@ -147,6 +148,8 @@ class Standing:
             fate = Fate.HELD if held.ref == ref else Fate.LOST
             if self._passes(host) is not None:
                 fate = Fate.LOST
+            holder = self.parts[(held.ref.namespace, held.ref.name)]
             yield Wish(
-                ref, where, host, "/", None, backend, fate, bid.wanted, held.ref, where
+                ref, where, host, "/", None, backend, fate, bid.wanted, held.ref,
+                holder.ingress.default_where,
             )  # fmt: skip

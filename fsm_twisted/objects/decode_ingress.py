@@ -30,6 +30,8 @@ from fsm_twisted.objects.problem import HOST_INVALID, PATH_INVALID, Problem, Unu
 
 _PATH_TYPES: Final = {each.value: each for each in PathType}
 _CHOICES: Final = ", ".join(_PATH_TYPES)
+# The field of the default backend in v1, and in v1beta1.
+_DEFAULTS: Final = ("defaultBackend", "backend")
 
 # validateHTTPIngressPath: sequences that mean something else to many a server.
 _UNCLEAR: Final = re.compile(r"//|/\.\.?(?:/|$)|%2[fF]")
@@ -49,15 +51,18 @@ def decode_ingress(top: Fields, metadata: Metadata, version: str) -> tuple[Ingre
     A bad default backend is left out as well: what the rules say still holds.
     """
     spec = top.required_child("spec")
-    key = "defaultBackend" if version == "v1" else "backend"
+    key, foreign = _DEFAULTS if version == "v1" else reversed(_DEFAULTS)
     value = Ingress(
         metadata=metadata,
         class_name=_class_name(spec),
         default_backend=_default_backend(spec, key, version),
         rules=spec.parts("rules", lambda rule: _rule(rule, version)),
         tls=tuple(_tls(spec)),
+        default_where=f"spec.{key}",
     )
-    if not spec.data.get("rules") and not spec.has(key):
+    if spec.has(foreign):
+        spec.note(foreign, f"is a field of another apiVersion: in {version} it is {key}")
+    elif not spec.data.get("rules") and not spec.has(key):
         spec.note("", f"has neither rules nor {key}: nothing is routed")
     return (value,)
 
@@ -160,6 +165,9 @@ def _service_v1(fields: Fields) -> ServiceBackend:
 
 
 def _service_v1beta1(fields: Fields) -> ServiceBackend:
+    if fields.has("service"):
+        hint = "write serviceName and servicePort, or apiVersion: networking.k8s.io/v1"
+        raise fields.fault("service", f"is a field of v1: {hint}")
     name = _service_name(fields, "serviceName")
     port = fields.port_or_name("servicePort")
     if port is None:

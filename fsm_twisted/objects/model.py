@@ -112,13 +112,18 @@ class IngressTLS:
 
 @attrs.frozen
 class Ingress:
-    """``networking.k8s.io/v1`` Ingress."""
+    """
+    ``networking.k8s.io/v1`` Ingress.
+
+    ``default_where`` is the field that has the default backend, ``spec.backend`` in v1beta1.
+    """
 
     metadata: Metadata
     class_name: str | None = None
     default_backend: Backend | None = None
     rules: tuple[IngressRule, ...] = ()
     tls: tuple[IngressTLS, ...] = ()
+    default_where: str = "spec.defaultBackend"
 
     def paths(self) -> Iterator[tuple[str, str, IngressPath]]:
         """Yield all paths: the field, e.g. ``spec.rules[0].http.paths[0]``, host and path."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
+import attrs
+import pytest
+
 from fsm_twisted.admin.documents.certificates import certificate_rows, certificate_states
 from fsm_twisted.admin.documents.findings import finding_rows
 from fsm_twisted.admin.documents.routes import route_rows, summary
@@ -12,7 +15,7 @@ from fsm_twisted.admin.documents.world import World
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.controller import Controller
 from fsm_twisted.objects.inventory import Inventory
-from fsm_twisted.objects.model import KubernetesObject, Metadata, Secret
+from fsm_twisted.objects.model import KubernetesObject, Metadata, Secret, ServiceBackend
 from fsm_twisted.sources.manifests import Contents
 from tests.compiler.test_scale import NOW, endpoint_slice, ingress, service
 from tests.strategies.certificates import make_pair
@@ -79,3 +82,15 @@ def test_the_short_forms_say_what_the_lists_say() -> None:
     counted = {state.value: number for state, number in summary(world).states.items()}
     assert counted == Counter(row["state"] for row in rows)
     assert certificate_states(world) == [row["state"] for row in certificate_rows(world)]
+
+
+@pytest.mark.parametrize("where", ["spec.defaultBackend", "spec.backend"])
+def test_a_fault_of_the_default_backend_is_on_its_row_alone(where: str) -> None:
+    gone = ServiceBackend("gone", 80)
+    whole = attrs.evolve(ingress(1), default_backend=gone, default_where=where)
+    world = seen(following(whole, service(1), endpoint_slice(1, "10.0.0.1")))
+
+    told = {(row["where"], row["state"], *row["findings"]) for row in route_rows(world)}
+
+    path = ("spec.rules[0].http.paths[0]", "ok")
+    assert told == {path, (where, "broken", "service_missing")}

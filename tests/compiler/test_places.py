@@ -47,13 +47,34 @@ def _ingresses(draw: st.DrawFn) -> doc.Document:
         for i, is_sound in enumerate(draw(_SOUND))
     ]
     passing = {"pipy.ingress.kubernetes.io/ssl-passthrough": "true"}
-    return doc.ingress(
+    document = doc.ingress(
         *rules,
         ingressClassName="pipy",
         tls=tls,
         defaultBackend=doc.backend("rest"),
         metadata={"annotations": passing} if draw(st.booleans()) else {},
     )
+    return _as_v1beta1(document) if draw(st.booleans()) else document
+
+
+def _as_v1beta1(document: doc.Document) -> doc.Document:
+    """Say the same in the older version."""
+    spec = dict(document["spec"])
+    spec["backend"] = spec.pop("defaultBackend")
+    old = {**document, "apiVersion": "networking.k8s.io/v1beta1", "spec": spec}
+    for backend in [spec["backend"], *_backends_of_paths(spec)]:
+        service = backend.pop("service")
+        backend.update(serviceName=service["name"], servicePort=service["port"]["number"])
+    return old
+
+
+def _backends_of_paths(spec: doc.Document) -> list[doc.Document]:
+    rules = (rule.get("http", {"paths": []}) for rule in spec["rules"])
+    return [path["backend"] for http in rules for path in http["paths"]]
+
+
+def _service_name(backend: doc.Document) -> str:
+    return str(backend["service"]["name"] if "service" in backend else backend["serviceName"])
 
 
 def _at(document: doc.Document, place: str) -> Any:
@@ -64,7 +85,7 @@ def _at(document: doc.Document, place: str) -> Any:
 
 
 _WORD: Final[Mapping[str, Callable[[Any], str]]] = {
-    "service_missing": lambda at: at.get("backend", at)["service"]["name"],
+    "service_missing": lambda at: _service_name(at.get("backend", at)),
     "secret_missing": lambda at: at,
     "passthrough_ignored": lambda at: f"path '{at['path']}'",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -211,8 +212,26 @@ def test_the_older_versions_say_the_same_in_their_own_words(api_version: str) ->
         )
     )
 
-    assert old == new
+    assert old.default_where == "spec.backend"
+    assert attrs.evolve(old, default_where=new.default_where) == new
     assert decoded.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("version", "wrong", "right"),
+    [("v1", "backend", "defaultBackend"), ("v1beta1", "defaultBackend", "backend")],
+)
+def test_a_default_backend_under_the_name_of_another_version_is_told(
+    version: str, wrong: str, right: str
+) -> None:
+    document = doc.ingress(**{wrong: doc.backend()})
+    del document["spec"]["rules"]
+    value, decoded = decoded_ingress({**document, "apiVersion": f"networking.k8s.io/{version}"})
+
+    assert value.default_backend is None
+    (problem,) = decoded.problems
+    assert problem.path == f"spec.{wrong}"
+    assert problem.message.endswith(f"in {version} it is {right}")
 
 
 @pytest.mark.parametrize(
@@ -222,6 +241,7 @@ def test_the_older_versions_say_the_same_in_their_own_words(api_version: str) ->
         {"serviceName": "web", "servicePort": 0},
         {"serviceName": "web", "servicePort": "80"},
         {"servicePort": 80},
+        doc.backend(),
     ],
 )
 def test_an_older_backend_needs_a_name_and_a_port(backend: doc.Document) -> None:

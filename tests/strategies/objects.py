@@ -167,6 +167,7 @@ def ingress_values(text: st.SearchStrategy[str]) -> st.SearchStrategy[Ingress]:
         st.none() | backend,
         in_places(rule, most=3),
         in_places(tls, most=2),
+        st.sampled_from(["spec.defaultBackend", "spec.backend"]),
     )
 
 

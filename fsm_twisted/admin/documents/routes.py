@@ -25,7 +25,7 @@ from fsm_twisted.objects.model import Backend, ObjectRef, ServiceBackend
 from fsm_twisted.snapshot.model import Route, Upstream
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
-_PATH_WORDS = ("spec.rules[", "spec.tls[", "spec.defaultBackend")
+_PATH_WORDS = ("spec.rules[", "spec.tls[", "spec.defaultBackend", "spec.backend")
 
 
 class State(Enum):
