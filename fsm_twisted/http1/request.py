@@ -31,7 +31,7 @@ from fsm_twisted.http1.syntax import (
     mend_fields,
     split_fields,
 )
-from fsm_twisted.message.authority import Authority, AuthorityError, parse_authority
+from fsm_twisted.message.authority import Authority, AuthorityError, Origin, parse_authority
 from fsm_twisted.message.fields import Field
 from fsm_twisted.message.framing import CHUNKED, NO_BODY, Framing, Sized, is_empty
 from fsm_twisted.message.heads import RequestHead
@@ -109,14 +109,14 @@ def _parse(block: bytes, limits: HeadLimits) -> RequestHead:
     )
 
 
-def _start_line(block: bytes) -> tuple[bytes, Target, Authority | None, int, int]:
-    """Take an unusual request line apart: method, target, its authority, minor version, end."""
+def _start_line(block: bytes) -> tuple[bytes, Target, Origin | None, int, int]:
+    """Take an unusual request line apart: method, target, whose it is, minor version, end."""
     line = _START.match(block)
     if line is None:
         raise _start_line_fault(block)
-    target, authority = _target(line[1], line[2])
+    target, named = _target(line[1], line[2])
     end = line.end()
-    return line[1], target, authority, 1 if block[end - 3 : end - 2] == b"1" else 0, end
+    return line[1], target, named, 1 if block[end - 3 : end - 2] == b"1" else 0, end
 
 
 def _start_line_fault(block: bytes) -> RequestError:
@@ -136,7 +136,7 @@ def _start_line_fault(block: bytes) -> RequestError:
     return request_fault("bad_target", "a byte outside 0x21-0x7e, a fragment or a dot segment")
 
 
-def _target(method: bytes, raw: bytes) -> tuple[Target, Authority | None]:
+def _target(method: bytes, raw: bytes) -> tuple[Target, Origin | None]:
     if method in _REFUSED:
         raise request_fault("method_refused", "CONNECT and TRACE are not forwarded")
     try:
@@ -171,26 +171,28 @@ def _sort(
     return ordinary, tuple(claims), marked
 
 
-def _authority(hosts: tuple[bytes, ...] | None, named: Authority | None, minor: int) -> Authority:
+def _authority(hosts: tuple[bytes, ...] | None, named: Origin | None, minor: int) -> Authority:
     """
     Decide who is asked: exactly one valid Host, and the same as in an absolute target.
 
-    A client sends both alike (RFC 9112 section 3.2.2), so any difference but letter case and
-    trailing dot is refused. Only HTTP/1.0 may go without Host.
+    A client sends both alike (RFC 9112 section 3.2.2), so any difference but letter case,
+    trailing dot and a default port is refused. Only HTTP/1.0 may go without Host.
     """
     if hosts is None:
         if minor:
             raise request_fault("bad_host", "no Host")
-        return named or _NO_HOST
+        return _NO_HOST if named is None else named.authority
     if len(hosts) != 1:
         raise request_fault("bad_host", "Host is repeated")
     try:
         host = parse_authority(hosts[0])
     except AuthorityError as fault:
         raise request_fault("bad_host", str(fault)) from fault
-    if named is not None and (named.host, named.port) != (host.host, host.port):
+    if named is None:
+        return host
+    if not named.is_of(host):
         raise request_fault("bad_host", "Host differs from the target's authority")
-    return named or host
+    return named.authority
 
 
 def _framing(marked: Marked, minor: int) -> Framing:

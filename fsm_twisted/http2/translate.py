@@ -37,7 +37,7 @@ from fsm_twisted.http2.kinds import (
     is_trailer,
 )
 from fsm_twisted.http2.limits import Limits
-from fsm_twisted.message.authority import Authority, AuthorityError, parse_authority
+from fsm_twisted.message.authority import Authority, AuthorityError, Origin, parse_authority
 from fsm_twisted.message.fields import Field, Fields
 from fsm_twisted.message.framing import CHUNKED, NO_BODY, Framing, Sized, is_empty
 from fsm_twisted.message.heads import RequestHead, ResponseHead
@@ -192,7 +192,7 @@ def _request_head(listed: FieldList, marked: Marked, limits: Limits, *, end: boo
     return RequestHead(
         method,
         _target(method, marked[PATH][1], limits),
-        _authority(marked.get(AUTHORITY), marked.get(HOST)),
+        _authority(marked),
         1,
         tuple(listed.fields),
         claims,
@@ -264,10 +264,10 @@ def _target(method: bytes, path: bytes, limits: Limits) -> Target:
     if not path:
         raise malformed(":path is empty")
     try:
-        target, authority = parse_target(method, path)
+        target, origin = parse_target(method, path)
     except TargetError as fault:
         raise _Refusal("bad_target", str(fault)) from None
-    if authority is not None:
+    if origin is not None:
         raise _Refusal("bad_target", ":path is neither origin-form nor an asterisk")
     return target
 
@@ -279,16 +279,17 @@ def _parsed(value: bytes) -> Authority:
         raise _Refusal("bad_host", str(fault)) from None
 
 
-def _authority(named: Field | None, host: Field | None) -> Authority:
+def _authority(marked: Marked) -> Authority:
     """Decide who is asked: :authority, or Host, which must not differ (section 8.3.1)."""
-    given = host or named
+    given = marked.get(AUTHORITY) or marked.get(HOST)
     if given is None:
         raise _Refusal("bad_host", "neither :authority nor Host")
     authority = _parsed(given[1])
-    other = authority if named is None else _parsed(named[1])
-    if (other.host, other.port) != (authority.host, authority.port):
-        raise _Refusal("bad_host", "Host differs from :authority")
-    return other
+    if HOST in marked and AUTHORITY in marked:
+        origin = Origin(marked[SCHEME][1], authority)
+        if not origin.is_of(_parsed(marked[HOST][1])):
+            raise _Refusal("bad_host", "Host differs from :authority")
+    return authority
 
 
 def _length(value: bytes) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
@@ -18,6 +19,7 @@ _LABEL: Final = rb"[0-9A-Za-z_](?:[0-9A-Za-z_\-]{0,61}[0-9A-Za-z_])?"
 _NAME: Final = re.compile(rb"%b(?:\.%b)*" % (_LABEL, _LABEL))
 _OCTET: Final = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4: Final = re.compile(rb"%b(?:\.%b){3}" % (_OCTET, _OCTET))
+_DEFAULT_PORTS: Final[Mapping[bytes, int]] = {b"http": 80, b"https": 443}
 # What ends like this is an IPv4 address to somebody (inet_aton, WHATWG): then it must be one.
 _NUMERIC_END: Final = re.compile(rb"(?:[0-9]+|0[xX][0-9A-Fa-f]*)\Z")
 
@@ -39,6 +41,26 @@ class Authority:
     host: bytes
     port: int | None
     wire: bytes
+
+
+@attrs.frozen
+class Origin:
+    """Whose resource is asked for: ``scheme`` is ``http`` or ``https``, in lower case."""
+
+    scheme: bytes
+    authority: Authority
+
+    def is_of(self, host: Authority) -> bool:
+        """
+        Tell whether *host*, of the field Host, is the same as the authority.
+
+        A port that is not sent is the scheme's (RFC 9110 section 4.2.3); how the host is spelt
+        makes no difference.
+        """
+        own, default = self.authority, _DEFAULT_PORTS[self.scheme]
+        if own.host != host.host:
+            return False
+        return own.port == host.port or {own.port, host.port} == {None, default}
 
 
 def _ipv6(name: bytes) -> bytes:

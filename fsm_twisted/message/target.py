@@ -7,10 +7,10 @@ from typing import Final
 
 import attrs
 
-from fsm_twisted.message.authority import Authority, AuthorityError, parse_authority
+from fsm_twisted.message.authority import AuthorityError, Origin, parse_authority
 
 _BYTES: Final = re.compile(rb"[\x21\x22\x24-\x7e]+")
-_ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)", re.DOTALL)
+_ABSOLUTE: Final = re.compile(rb"([Hh][Tt][Tt][Pp][Ss]?)://([^/?]*)(.*)", re.DOTALL)
 # A segment of one or two dots, each plain or percent-encoded. A path parameter (";...") does not
 # change which segment it is to the servers that know parameters, so it does not hide the dots.
 _DOTS: Final = re.compile(rb"/(?:\.|%2[eE]){1,2}(?:[/;]|\Z)")
@@ -43,12 +43,12 @@ def has_dot_segment(path: bytes) -> bool:
     return _DOTS.search(path) is not None
 
 
-def parse_target(method: bytes, raw: bytes) -> tuple[Target, Authority | None]:
+def parse_target(method: bytes, raw: bytes) -> tuple[Target, Origin | None]:
     """
     Parse a request target.
 
     Returns:
-        The target in origin-form, and the authority if the target was in absolute-form.
+        The target in origin-form, and whose it is if the target was in absolute-form.
 
     Raises:
         TargetError: It is empty, has a byte outside 0x21-0x7e, a ``#`` or a dot segment, is an
@@ -57,29 +57,29 @@ def parse_target(method: bytes, raw: bytes) -> tuple[Target, Authority | None]:
     """
     if _BYTES.fullmatch(raw) is None:
         raise TargetError("a target has bytes from 0x21 to 0x7e, and no fragment")
-    authority = None
+    origin = None
     if raw[:1] != b"/":
         if raw == b"*":
             if method != b"OPTIONS":
                 raise TargetError("asterisk-form is for OPTIONS only")
             return Target(raw, None), None
-        raw, authority = _absolute(method, raw)
+        raw, origin = _absolute(method, raw)
     path, mark, query = raw.partition(b"?")
     if has_dot_segment(path):
         raise TargetError("the path has a dot segment")
-    return Target(path, query if mark else None), authority
+    return Target(path, query if mark else None), origin
 
 
-def _absolute(method: bytes, raw: bytes) -> tuple[bytes, Authority]:
+def _absolute(method: bytes, raw: bytes) -> tuple[bytes, Origin]:
     parts = _ABSOLUTE.fullmatch(raw)
     if parts is None:
         raise TargetError("a target begins with '/', http:// or https://")
     try:
-        authority = parse_authority(parts[1])
+        origin = Origin(parts[1].lower(), parse_authority(parts[2]))
     except AuthorityError as fault:
         raise TargetError(f"authority of the target: {fault}") from fault
-    path: bytes = parts[2]
+    path: bytes = parts[3]
     if not path:
         # RFC 9112 section 3.2.4: OPTIONS of an absolute URI without path means the server.
-        return (b"*" if method == b"OPTIONS" else b"/"), authority
-    return (path if path[:1] == b"/" else b"/" + path), authority
+        return (b"*" if method == b"OPTIONS" else b"/"), origin
+    return (path if path[:1] == b"/" else b"/" + path), origin

@@ -47,9 +47,36 @@ def test_row_6_an_absolute_form_with_the_same_host_is_taken_as_origin_form() -> 
     assert head.authority.wire == b"A:80"  # the target's: it overrides Host (RFC 9112, 3.2.2)
 
 
-@pytest.mark.parametrize("host", [b"b", b"a:81", b"a.b"])
-def test_row_6_a_host_that_differs_from_the_target_is_refused(host: bytes) -> None:
-    assert refusal(b"GET http://a/ HTTP/1.1\r\nHost: %b\r\n\r\n" % host) == "bad_host"
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        (b"http://a:80/", b"a"),
+        (b"HTTP://A/", b"a.:80"),
+        (b"https://a:443/", b"a"),
+        (b"hTTps://a/", b"A:443"),
+    ],
+)
+def test_row_6_a_default_port_makes_no_other_host(target: bytes, host: bytes) -> None:
+    head = request(line=b"GET %b HTTP/1.1" % target, host=host)
+
+    assert head.authority.wire == target[:-1].partition(b"://")[2]
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        (b"http://a/", b"b"),
+        (b"http://a/", b"a:81"),
+        (b"http://a/", b"a.b"),
+        (b"http://a/", b"a:443"),
+        (b"http://a:443/", b"a"),
+        (b"https://a:80/", b"a"),
+        (b"http://a:80/", b"b"),
+        (b"http://a:0/", b"a"),
+    ],
+)
+def test_row_6_a_host_that_differs_from_the_target_is_refused(target: bytes, host: bytes) -> None:
+    assert refusal(b"GET %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (target, host)) == "bad_host"
 
 
 @pytest.mark.parametrize(

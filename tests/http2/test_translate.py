@@ -47,6 +47,25 @@ def test_a_request_comes_in_the_words_of_http1() -> None:
     assert event.end
 
 
+@pytest.mark.parametrize(
+    ("scheme", "authority", "host"),
+    [
+        (b"https", b"a", b"A.:443"),
+        (b"https", b"a:443", b"a"),
+        (b"HTTP", b"a:80", b"a"),
+        (b"http", b"a", b"a:80"),
+    ],
+)
+def test_a_host_that_says_the_default_port_does_not_differ(
+    scheme: bytes, authority: bytes, host: bytes
+) -> None:
+    fields = ((b":method", b"GET"), (b":scheme", scheme), (b":path", b"/"))
+    head = received((*fields, (b":authority", authority), (b"host", host))).head
+
+    assert head.authority.wire == authority
+    assert head.fields == ()
+
+
 def test_crumbs_of_cookie_are_joined() -> None:
     event = received((*GET, (b"cookie", b"a=b"), (b"accept", b"*/*"), (b"cookie", b"c=d")))
 
@@ -124,6 +143,7 @@ REFUSED: dict[str, tuple[Fields, int, str]] = {
     "userinfo": (with_value(b":authority", b"u@a"), END | WHOLE, "bad_host"),
     "slash in host": (with_value(b":authority", b"a/b"), END | WHOLE, "bad_host"),
     "another host": ((*GET, (b"host", b"b")), END | WHOLE, "bad_host"),
+    "another port": ((*GET, (b"host", b"a:443")), END | WHOLE, "bad_host"),
     "two hosts": ((*GET, (b"host", b"a"), (b"host", b"a")), END | WHOLE, "bad_host"),
     "expectation": ((*POST, (b"expect", b"tea")), WHOLE, "expectation_unknown"),
     "other protocol": (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsm_twisted.message.authority import AuthorityError, parse_authority
+from fsm_twisted.message.authority import AuthorityError, Origin, parse_authority
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,32 @@ def test_letter_case_and_a_trailing_dot_make_no_other_host(
     authority = parse_authority(name.swapcase() + dot + tail)
 
     assert (authority.host, authority.port) == (name.lower(), port)
+
+
+_spelt = st.sampled_from([b"a", b"A", b"a.", b"b", b"[::1]", b"[0:0::1]"])
+_ports = st.sampled_from([b"", b":80", b":443", b":0", b":8080"])
+
+
+def _server(scheme: str, authority: bytes) -> tuple[str, int]:
+    """Ask the standard library which server a URI means, the port of its scheme put in."""
+    parts = urlsplit(f"{scheme}://{authority.decode('ascii')}/")
+    host = str(parts.hostname).rstrip(".").replace("0:0::1", "::1")
+    default = {"http": 80, "https": 443}[scheme]
+    return host, default if parts.port is None else parts.port
+
+
+@given(
+    scheme=st.sampled_from(["http", "https"]),
+    own=st.tuples(_spelt, _ports).map(b"".join),
+    host=st.tuples(_spelt, _ports).map(b"".join),
+)
+def test_row_6_an_origin_is_of_the_host_that_means_the_same_server(
+    scheme: str, own: bytes, host: bytes
+) -> None:
+    origin = Origin(scheme.encode("ascii"), parse_authority(own))
+
+    is_same = _server(scheme, own) == _server(scheme, host)
+    assert origin.is_of(parse_authority(host)) is is_same
 
 
 @given(raw=st.binary(max_size=30))

@@ -29,31 +29,32 @@ from fsm_twisted.message.target import Target, TargetError, parse_target
 def test_row_9_an_origin_form_is_kept_as_sent(
     raw: bytes, path: bytes, query: bytes | None
 ) -> None:
-    target, authority = parse_target(b"GET", raw)
+    target, origin = parse_target(b"GET", raw)
 
-    assert (target, authority) == (Target(path, query), None)
+    assert (target, origin) == (Target(path, query), None)
     assert target.wire == raw
 
 
 @pytest.mark.parametrize(
-    ("raw", "wire", "host", "port"),
+    ("raw", "wire", "scheme", "host", "port"),
     [
-        (b"http://a.example/x?y", b"/x?y", b"a.example", None),
-        (b"HTTPS://A.Example:8443/", b"/", b"a.example", 8443),
-        (b"http://a", b"/", b"a", None),
-        (b"http://a?x", b"/?x", b"a", None),
-        (b"http://[::1]:80/x", b"/x", b"[::1]", 80),
-        (b"http://a//b", b"//b", b"a", None),
+        (b"http://a.example/x?y", b"/x?y", b"http", b"a.example", None),
+        (b"HTTPS://A.Example:8443/", b"/", b"https", b"a.example", 8443),
+        (b"http://a", b"/", b"http", b"a", None),
+        (b"http://a?x", b"/?x", b"http", b"a", None),
+        (b"http://[::1]:80/x", b"/x", b"http", b"[::1]", 80),
+        (b"http://a//b", b"//b", b"http", b"a", None),
     ],
 )
-def test_row_6_an_absolute_form_gives_origin_form_and_authority(
-    raw: bytes, wire: bytes, host: bytes, port: int | None
+def test_row_6_an_absolute_form_gives_origin_form_and_origin(
+    raw: bytes, wire: bytes, scheme: bytes, host: bytes, port: int | None
 ) -> None:
-    target, authority = parse_target(b"GET", raw)
+    target, origin = parse_target(b"GET", raw)
 
     assert target.wire == wire
-    assert authority is not None
-    assert (authority.host, authority.port) == (host, port)
+    assert origin is not None
+    assert origin.scheme == scheme
+    assert (origin.authority.host, origin.authority.port) == (host, port)
 
 
 def test_row_7_asterisk_form_is_for_options() -> None:
@@ -61,11 +62,11 @@ def test_row_7_asterisk_form_is_for_options() -> None:
 
 
 def test_row_7_options_of_an_absolute_uri_without_path_is_asterisk_form() -> None:
-    target, authority = parse_target(b"OPTIONS", b"http://a.example")
+    target, origin = parse_target(b"OPTIONS", b"http://a.example")
 
     assert target == Target(b"*", None)
-    assert authority is not None
-    assert authority.host == b"a.example"
+    assert origin is not None
+    assert origin.authority.host == b"a.example"
 
 
 @pytest.mark.parametrize(

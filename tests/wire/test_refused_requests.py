@@ -42,6 +42,7 @@ BAD: set[int] = {400}
 
 CASES: list[Case] = [
     ("06 absolute-form with another Host", first_line(b"GET http://a.test/ HTTP/1.1"), BAD),
+    ("06 absolute-form, another port", first_line(b"GET http://refused.test:81/ HTTP/1.1"), BAD),
     ("06 absolute-form with userinfo", first_line(b"GET http://u@refused.test/ HTTP/1.1"), BAD),
     ("06 absolute-form without authority", first_line(b"GET http:/// HTTP/1.1"), BAD),
     ("06 absolute-form of a strange scheme", first_line(b"GET ftp://refused.test/ HTTP/1.1"), BAD),
