@@ -17,14 +17,14 @@ import msgspec
 _LINE_END: Final = b"\r\n"
 _EMPTY_LINE: Final = b"\r\n\r\n"
 Find = Callable[[str], "re.Match[str] | None"]
-_find_host, _find_user_agent, _find_referer = (
+find_host, find_user_agent, find_referer = (
     re.compile(rf"\r\n{name}:[ \t]*([^\r]*)", re.ASCII | re.IGNORECASE).search
     for name in ("host", "user-agent", "referer")
 )
 _SEPARATOR: Final = b"\0"  # in nothing that is put together with it
 UNOPENED: Final = 30
 """Stands where HTTP/1.x has its minor version, of a TLS connection that went through unopened."""
-_PROTOCOLS: Final = {0: "HTTP/1.0", 1: "HTTP/1.1", 20: "HTTP/2.0", UNOPENED: "TLS"}
+PROTOCOLS: Final = {0: "HTTP/1.0", 1: "HTTP/1.1", 20: "HTTP/2.0", UNOPENED: "TLS"}
 _LATEST: Final = 253402300800.0  # year 10000: nothing after it has a date
 
 
@@ -181,15 +181,31 @@ def unpack_noted(data: bytes) -> Iterator[tuple[float, Noted]]:
     Raises:
         BatchError: It is no batch; records before the fault have been given.
     """
+    offset, notes = unpack_notes(data)
+    for noted in notes:
+        begun = offset + noted.begun
+        if not is_in_time(begun, noted.seconds):
+            raise BatchError("a record out of time")
+        yield begun, noted
+
+
+def unpack_notes(data: bytes) -> tuple[float, list[Noted]]:
+    """
+    Read what `pack_batch` was given.
+
+    Raises:
+        BatchError: It is no batch.
+    """
     try:
         offset, notes = _decode(data)
     except msgspec.DecodeError as error:
         raise BatchError("not a batch of records") from error
-    for noted in notes:
-        begun = offset + noted.begun
-        if not (0 <= begun < _LATEST and 0 <= noted.seconds < _LATEST):
-            raise BatchError("a record out of time")
-        yield begun, noted
+    return offset, notes
+
+
+def is_in_time(begun: float, seconds: float) -> bool:
+    """Say whether both can be told: *begun*, since the epoch, is before the year 10000."""
+    return 0 <= begun < _LATEST and 0 <= seconds < _LATEST
 
 
 class Texts(NamedTuple):
@@ -218,16 +234,16 @@ def texts_of(noted: Noted) -> Texts:
         _own_field("\r\nX-Request-ID: ", head),
         _own_field("\r\nX-Real-IP: ", head) or peer_of(noted.peer)[0],
         method,
-        _field(_find_host, head),
+        _field(find_host, head),
         as_text(noted.target) if noted.target else rest[: rest.rfind(" ")],
-        _field(_find_user_agent, head),
-        _field(_find_referer, head),
+        _field(find_user_agent, head),
+        _field(find_referer, head),
     )
 
 
 def protocol_of(noted: Noted, method: str) -> str:
     """Return the version of HTTP, ``TLS`` where that went through; nothing for no request."""
-    return _PROTOCOLS.get(noted.minor, "") if method or noted.minor == UNOPENED else ""
+    return PROTOCOLS.get(noted.minor, "") if method or noted.minor == UNOPENED else ""
 
 
 def record_of(begun: float, noted: Noted) -> AccessRecord:
