@@ -24,9 +24,8 @@ from fsm_twisted._version import __version__
 from fsm_twisted.compiler.findings import Finding
 from fsm_twisted.control.controller import Controller
 from fsm_twisted.observe.exposition import CONTENT_TYPE, render, series
-from fsm_twisted.observe.report import Number, Report, UpstreamKey
-from fsm_twisted.proxy.telemetry import label_of
-from fsm_twisted.snapshot.model import Snapshot
+from fsm_twisted.observe.report import Number, Report
+from fsm_twisted.proxy.telemetry import labels_of
 from fsm_twisted.snapshot.reasons import Severity
 
 _log = Logger()
@@ -67,11 +66,6 @@ def _finding_series(finding: Finding) -> str:
         name=about.name,
         remedy=finding.remedy,
     )
-
-
-def labels_of(snapshot: Snapshot) -> Iterator[UpstreamKey]:
-    """Return what has series: each (Ingress, Service) of *snapshot* once, in its order."""
-    return iter(dict.fromkeys(label_of(key) for key in snapshot.upstreams))
 
 
 class Metrics(Resource):

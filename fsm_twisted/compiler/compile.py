@@ -124,7 +124,7 @@ def _named_upstreams(
     plans: Iterable[IngressPlan], hosts: Iterable[VirtualHost], others: Iterable[Route | None]
 ) -> Mapping[UpstreamId, Upstream]:
     """Return the upstreams that some route of the snapshot names, and no others."""
-    routes = [route for host in hosts for route in (*host.routes, host.default) if route]
+    routes = (route for host in hosts for route in host.all_routes())
     named = {route.upstream for route in (*routes, *others) if route is not None}
     upstreams = (each for plan in plans for each in plan.upstreams if each.id in named)
     return {each.id: each for each in sorted(upstreams, key=lambda each: each.id)}

@@ -39,7 +39,7 @@ _ZEROS: Final = [0] * PLACES
 
 class UpstreamCells:
     """
-    What is counted for one (Ingress, Service): plain numbers, a few of them by name.
+    What is counted for one (Ingress, Service), or an Ingress alone: plain numbers, a few by name.
 
     ``counts`` has requests by method and first digit of the status (`REQUESTS`), and by duration
     in buckets, not cumulated: ``DURATION`` is from the head of the request to the end of the
@@ -51,6 +51,7 @@ class UpstreamCells:
     """
 
     __slots__ = (
+        "__weakref__",
         "bytes_in",
         "bytes_out",
         "counts",

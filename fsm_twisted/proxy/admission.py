@@ -103,13 +103,14 @@ def _route_verified(
     if wanted is not None:
         unmet = _unmet(host, wanted, peer)
         if unmet is not None:
-            return _route(head, bound) if _is_challenge(head, bound, peer) else unmet
+            is_challenge = _is_challenge(head, bound, peer)
+            return _route(head, bound) if is_challenge else attrs.evolve(unmet, bound=bound)
     if own is None:
         return _route(head, bound)
     if own is not wanted:
         unmet = _unmet(host, own, peer)
         if unmet is not None:
-            return unmet
+            return attrs.evolve(unmet, bound=bound)
     decision = _route(head, bound)
     if isinstance(decision, Admitted) and peer.identity is not None:
         return attrs.evolve(decision, identity=peer.identity.field)

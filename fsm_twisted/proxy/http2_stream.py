@@ -239,8 +239,8 @@ class Http2Stream(Http2Output):
         exchange, asked = self.exchange, self.asked
         if exchange is not None:
             exchange.note_grpc_status(status)
-        elif asked is not None and asked.bound is not None and asked.bound.upstream is not None:
-            asked.bound.upstream.cells.count_grpc(status)
+        elif asked is not None and asked.bound is not None:
+            asked.bound.cells.count_grpc(status)
 
     def exchange_ended(self, *, ends: bool) -> None:
         """End the stream, once all has been sent; the connection goes on."""

@@ -66,7 +66,9 @@ class PassedConnection(SerialConnection):
         state = bound.upstream
         if state is None:
             self.asked = _Refused(bound)
-            self.reply(bound.route.refusal or REPLIES["no_service"])
+            reason = bound.refusal or REPLIES["no_service"]
+            bound.cells.count_passed(reason.code)
+            self.reply(reason)
             return
         self.exchange = passage = Passage(self, bound, state)
         self.resumeProducing()

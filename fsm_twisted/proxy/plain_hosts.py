@@ -36,17 +36,15 @@ class PlainHosts:
 
     def after(self, hosts: Changes[str, VirtualHost], default: Route | None) -> PlainHosts:
         """Return what holds after a change; this very object when that is the same."""
-        there = {pattern for pattern, host in hosts.changed.items() if _redirects(_routes(host))}
+        there = {
+            pattern for pattern, host in hosts.changed.items() if _redirects(host.all_routes())
+        }
         patterns = self.patterns.difference(hosts.changed, hosts.gone) | there
         is_default = default is not None and _redirects((default,))
         if (patterns, is_default) == (self.patterns, self.default):
             return self
         names = ServerNames(dict.fromkeys(filter(None, patterns), True))
         return PlainHosts(self.looks_at_tls_hosts, patterns, is_default, names)
-
-
-def _routes(host: VirtualHost) -> tuple[Route, ...]:
-    return host.routes if host.default is None else (*host.routes, host.default)
 
 
 def _redirects(routes: Iterable[Route]) -> bool:

@@ -198,8 +198,8 @@ class DataPlane:
     def count_reply(self, reason: ReplyReason, asked: Asked | None = None) -> None:
         """Count a reply of our own by its reason, and for the Ingress of *asked* if it has one."""
         self.replies[reason.code] += 1
-        if asked is not None and asked.bound is not None and asked.bound.upstream is not None:
-            asked.bound.upstream.cells.count(asked.method, reason.status // 100, 0.0)
+        if asked is not None and asked.bound is not None:
+            asked.bound.cells.count(asked.method, reason.status // 100, 0.0)
 
     def release_descriptor(self) -> None:
         """Give up what is idle, because the process has no descriptor left."""

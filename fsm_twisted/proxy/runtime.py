@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Self
+from weakref import WeakValueDictionary
 
 from fsm_twisted.balancing.affinity import CookieAffinity, StickyCookie
 from fsm_twisted.balancing.keys import make_key
@@ -25,7 +26,7 @@ from fsm_twisted.routing.rewrite import compile_rewrite
 from fsm_twisted.routing.router import Router, renew_router
 from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.changes import Changes, changes
-from fsm_twisted.snapshot.identity import UpstreamId
+from fsm_twisted.snapshot.identity import IngressId, UpstreamId
 from fsm_twisted.snapshot.model import EMPTY, Route, Snapshot, Upstream, VirtualHost
 from fsm_twisted.snapshot.policy import (
     Affinity,
@@ -137,7 +138,9 @@ class BoundRoute:
     """
     A route tied to run-time state; what a match gives.
 
-    ``upstream`` is None when it cannot be served; ``refusal`` then says why. ``usual`` is the
+    ``upstream`` is None when it cannot be served; ``refusal`` then says why. ``cells`` are where
+    answers of ours to its requests are counted: those of its Service, else of its Ingress alone.
+    ``usual`` is the
     upstream when the route asks for nothing but to be forwarded as HTTP/1, else None; so is
     ``verified``, which is for clients that have shown what ``clients`` wants: how those of its
     host are verified. ``is_open`` says that plain HTTP is served on TLS hosts too.
@@ -146,6 +149,7 @@ class BoundRoute:
     __slots__ = (
         "_note",
         "body_limit_bytes",
+        "cells",
         "clients",
         "is_logged",
         "is_open",
@@ -161,11 +165,13 @@ class BoundRoute:
         self,
         route: Route,
         upstream: UpstreamState | None,
+        cells: UpstreamCells,
         body_limit_bytes: int | None,
         plain_http: PlainHttp,
         clients: ClientVerification | None = None,
     ) -> None:
         self.route = route
+        self.cells = cells
         self.refusal = route.refusal
         self.clients = clients
         asked = route.clients
@@ -236,6 +242,9 @@ class RunTime:
         self._upstreams: dict[UpstreamId, UpstreamState] = {}
         self._endpoints = Endpoints(Groups().group_of)
         self._hosts_of: dict[UpstreamId, set[str]] = {}
+        # Those that no route leads to any more are gone by themselves.
+        self._without_service: WeakValueDictionary[IngressId, UpstreamCells]
+        self._without_service = WeakValueDictionary()
         self.past_overhead_seconds = 0.0
         plain_hosts = PlainHosts(looks_at_tls_hosts=has_hsts or plain_http is not PlainHttp.SERVE)
         self.active = Active(EMPTY, Router({}, {}, None, None), ServerNames({}), plain_hosts)
@@ -284,10 +293,17 @@ class RunTime:
         return BoundRoute(
             route,
             state,
+            self._cells_without_service(route.ingress) if state is None else state.cells,
             self._body_limit_bytes,
             self._plain_http,
             snapshot.clients.get(route.host),
         )
+
+    def _cells_without_service(self, ingress: IngressId) -> UpstreamCells:
+        cells = self._without_service.get(ingress)
+        if cells is None:
+            cells = self._without_service[ingress] = UpstreamCells()
+        return cells
 
     def _note_users(self, before: Snapshot, hosts: Changes[str, VirtualHost]) -> None:
         """Keep in mind which hosts have routes to which upstream."""
@@ -310,6 +326,11 @@ class RunTime:
     def upstreams(self) -> Mapping[UpstreamId, UpstreamState]:
         """Every upstream of the snapshot being served."""
         return self._upstreams
+
+    @property
+    def cells_without_service(self) -> Mapping[IngressId, UpstreamCells]:
+        """What is counted for Ingresses alone, of those with routes that lead to no Service."""
+        return self._without_service
 
     @property
     def endpoints(self) -> tuple[EndpointState, ...]:
@@ -361,5 +382,4 @@ class RunTime:
 def _upstreams_of(host: VirtualHost | None) -> set[UpstreamId]:
     if host is None:
         return set()
-    routes = host.routes if host.default is None else (*host.routes, host.default)
-    return {route.upstream for route in routes if route.upstream is not None}
+    return {route.upstream for route in host.all_routes() if route.upstream is not None}

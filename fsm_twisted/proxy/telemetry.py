@@ -6,18 +6,20 @@ Copying ten thousand upstreams at once would keep requests waiting; hence the pi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
+from fsm_twisted.observe.cells import UpstreamCells
 from fsm_twisted.observe.exposition import series
 from fsm_twisted.observe.live import NOTHING, EndpointFacts, EndpointKey
 from fsm_twisted.observe.live import Endpoints as LiveEndpoints
 from fsm_twisted.observe.report import Number, Report, UpstreamCounts, UpstreamKey
 from fsm_twisted.proxy.endpoints import EndpointState, GroupKey
 from fsm_twisted.proxy.plane import DataPlane
-from fsm_twisted.snapshot.identity import Endpoint, UpstreamId
+from fsm_twisted.snapshot.identity import Endpoint, IngressId, UpstreamId
+from fsm_twisted.snapshot.model import Snapshot
 
 UPSTREAMS_PER_PIECE: Final = 100
 ENDPOINTS_PER_PIECE: Final = 500
@@ -36,17 +38,8 @@ def reports_of(plane: DataPlane) -> Iterator[Report]:
     what is counted then may be in or not.
     """
     yield Report({}, _counters(plane), _gauges(plane))
-    states = iter(tuple(plane.runtime.upstreams.items()))
-    while piece := tuple(islice(states, UPSTREAMS_PER_PIECE)):
-        upstreams: dict[UpstreamKey, UpstreamCounts] = {}
-        for key, state in piece:
-            if state.cells.is_untouched:
-                continue
-            label = label_of(key)
-            counts = UpstreamCounts.of(state.cells)
-            known = upstreams.get(label)
-            upstreams[label] = counts if known is None else known.plus(counts)
-        yield Report(upstreams)
+    for piece in _touched(plane):
+        yield _added(piece, UpstreamCounts.of)
 
 
 def news_of(plane: DataPlane) -> Iterator[Report]:
@@ -54,20 +47,36 @@ def news_of(plane: DataPlane) -> Iterator[Report]:
     Take what *plane* has counted since this was last called, in pieces that add up.
 
     What has been taken is in no cell any more. Counters and gauges of the process as a whole come
-    last, as they stand.
+    last, as they stand; pieces before that may be empty.
     """
-    states = iter(tuple(plane.runtime.upstreams.items()))
-    touched = ((key, state.cells) for key, state in states if not state.cells.is_untouched)
-    while piece := tuple(islice(touched, UPSTREAMS_PER_PIECE)):
-        upstreams: dict[UpstreamKey, UpstreamCounts] = {}
-        for key, cells in piece:
-            label = label_of(key)
-            plane.runtime.past_overhead_seconds += cells.overhead_seconds
-            counts = UpstreamCounts.taken(cells)
-            known = upstreams.get(label)
-            upstreams[label] = counts if known is None else known.plus(counts)
-        yield Report(upstreams)
+    for piece in _touched(plane):
+        plane.runtime.past_overhead_seconds += sum(cells.overhead_seconds for _, cells in piece)
+        yield _added(piece, UpstreamCounts.taken)
     yield Report({}, _counters(plane), _gauges(plane))
+
+
+_Key = UpstreamId | IngressId
+_Counted = tuple[_Key, UpstreamCells]
+
+
+def _touched(plane: DataPlane) -> Iterator[list[_Counted]]:
+    """Look through all cells in pieces; only those are kept that something was counted into."""
+    runtime = plane.runtime
+    states = ((key, state.cells) for key, state in tuple(runtime.upstreams.items()))
+    cells: Iterator[_Counted] = chain(states, tuple(runtime.cells_without_service.items()))
+    while piece := tuple(islice(cells, UPSTREAMS_PER_PIECE)):
+        yield [counted for counted in piece if not counted[1].is_untouched]
+
+
+def _added(piece: Iterable[_Counted], copied: Callable[[UpstreamCells], UpstreamCounts]) -> Report:
+    """Make a report of these cells, as one where they have the same label."""
+    upstreams: dict[UpstreamKey, UpstreamCounts] = {}
+    for key, cells in piece:
+        label = label_of(key)
+        counts = copied(cells)
+        known = upstreams.get(label)
+        upstreams[label] = counts if known is None else known.plus(counts)
+    return Report(upstreams)
 
 
 def facts_of(plane: DataPlane) -> Iterator[LiveEndpoints]:
@@ -94,10 +103,23 @@ def _facts(state: EndpointState) -> EndpointFacts:
     return EndpointFacts(state.in_flight, state.idle_count, int(is_ejected), state.ejections)
 
 
-def label_of(upstream: UpstreamId) -> UpstreamKey:
-    """Return what *upstream* is labelled with in metrics."""
-    ingress = upstream.ingress
-    return (ingress.namespace, ingress.name, upstream.service_port.service)
+def label_of(key: UpstreamId | IngressId) -> UpstreamKey:
+    """Return what an upstream is labelled with in metrics, or an Ingress without a Service."""
+    if isinstance(key, IngressId):
+        return (key.namespace, key.name, "")
+    ingress = key.ingress
+    return (ingress.namespace, ingress.name, key.service_port.service)
+
+
+def labels_of(snapshot: Snapshot) -> Iterator[UpstreamKey]:
+    """
+    Return what has series, each once: every Ingress with each Service that it leads to.
+
+    One with a route that leads to no Service has series without a Service as well.
+    """
+    refused = (route.ingress for route in snapshot.routes() if route.upstream is None)
+    keys: Iterator[_Key] = chain(snapshot.upstreams, refused)
+    return iter(dict.fromkeys(map(label_of, keys)))
 
 
 def _counters(plane: DataPlane) -> dict[str, Number]:

@@ -7,7 +7,7 @@ one assignment of a new snapshot, and a request keeps the one that it started wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 
 import attrs
@@ -60,9 +60,8 @@ class Route:
     ``upstream`` is None when the route cannot be served; ``refusal`` then says why (its status and
     code are the answer). ``body_limit_bytes`` is None for the option's limit, 0 for none.
     ``is_logged`` says whether its requests are for the access log, ``plain`` what becomes of those
-    that do not come by TLS.
-    ``is_logged`` says whether its requests are for the access log. ``clients`` is the verification
-    that its Ingress asks for: it is served only where `Snapshot.clients` has that for its host.
+    that do not come by TLS. ``clients`` is the verification that its Ingress asks for: it is
+    served only where `Snapshot.clients` has that for its host.
     """
 
     ingress: IngressId
@@ -93,6 +92,10 @@ class VirtualHost:
     routes: tuple[Route, ...] = ()
     default: Route | None = None
 
+    def all_routes(self) -> tuple[Route, ...]:
+        """Return the routes and the default."""
+        return self.routes if self.default is None else (*self.routes, self.default)
+
 
 @attrs.frozen
 class CertificateEntry:
@@ -119,9 +122,8 @@ class Snapshot:
     Secret could be used. ``default`` is the oldest claimant of ``defaultBackend``, for everything
     that no route and no host's own default answers. ``passthrough`` is keyed by server name
     pattern: where the TLS of a host goes, unopened; such a host has one more route, which refuses
-    requests that come in another way.
-    that no route and no host's own default answers. ``clients`` says of host patterns (exact or
-    ``*.``) that their clients are verified, and how.
+    requests that come in another way. ``clients`` says of host patterns (exact or ``*.``) that
+    their clients are verified, and how.
     """
 
     generation: int = 0
@@ -132,6 +134,14 @@ class Snapshot:
     default: Route | None = None
     passthrough: Mapping[str, Route] = attrs.field(factory=dict)
     clients: Mapping[str, ClientVerification] = attrs.field(factory=dict)
+
+    def routes(self) -> Iterator[Route]:
+        """Go through all routes: of hosts, of default backends, and of TLS that goes through."""
+        for host in self.hosts.values():
+            yield from host.all_routes()
+        if self.default is not None:
+            yield self.default
+        yield from self.passthrough.values()
 
 
 EMPTY = Snapshot()

@@ -111,7 +111,7 @@ def _encode(since: int | None, old: Snapshot, new: Snapshot) -> bytes:
     clients, clients_gone = _changes(old.clients, new.clients)
     passing, passing_gone = _changes(old.passthrough, new.passthrough)
     routes = [
-        *(route for host in hosts.values() for route in (*host.routes, host.default)),
+        *(route for host in hosts.values() for route in host.all_routes()),
         *passing.values(),
         new.default,
     ]

@@ -26,6 +26,7 @@ TELL_SECONDS: Final = 1.0
 UPSTREAMS_A_SECOND: Final = 1000
 LONGEST_SECONDS: Final = 10.0
 FORGET_SECONDS: Final = 60.0
+_EMPTY: Final = Report()
 
 
 class Teller:
@@ -99,10 +100,10 @@ class Teller:
             return
         piece = next(pieces, None)
         if piece is not None:
-            if piece != self._last:
+            if piece not in (self._last, _EMPTY):
                 self._channel.send(Kind.METRICS, piece.to_bytes())
             self._telling += len(piece.upstreams)
-            if not piece.upstreams:
+            if piece.counters:
                 self._last = piece
             self._reactor.callLater(0, self._tell, questions, pieces)
             return

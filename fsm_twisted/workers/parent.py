@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from fsm_twisted.observe.exposition import series
 from fsm_twisted.observe.live import Endpoints, WorkerFacts
 from fsm_twisted.observe.report import Number, Report, UpstreamKey
-from fsm_twisted.proxy.telemetry import label_of
+from fsm_twisted.proxy.telemetry import labels_of
 from fsm_twisted.snapshot.model import Snapshot
 from fsm_twisted.workers.channel import Kind
 from fsm_twisted.workers.counts import Counts
@@ -190,7 +190,7 @@ class Fleet:
         return found
 
     def _labels(self) -> set[UpstreamKey]:
-        return {label_of(key) for key in self._newest.upstreams} if self._newest else set()
+        return set(labels_of(self._newest)) if self._newest else set()
 
     def _generations(self) -> list[int]:
         return [post.serving.generation for post in self._posts if post.serving is not None]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.defer import Deferred, fail, succeed
@@ -16,13 +17,14 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from fsm_twisted.admin.metrics import MOST_SCRAPES, Metrics, control_series, labels_of
+from fsm_twisted.admin.metrics import MOST_SCRAPES, Metrics, control_series
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.controller import Controller
 from fsm_twisted.observe.cells import UpstreamCells
 from fsm_twisted.observe.report import Report, UpstreamCounts
+from fsm_twisted.proxy.telemetry import labels_of
 from fsm_twisted.snapshot.identity import IngressId, ServicePortId, UpstreamId
-from fsm_twisted.snapshot.model import Snapshot, Upstream
+from fsm_twisted.snapshot.model import Match, Route, Snapshot, Upstream, VirtualHost
 from fsm_twisted.sources.manifests import Contents
 from tests.compiler.test_tls import ingress, secret
 from tests.net.turning import logged
@@ -155,6 +157,16 @@ def test_two_ports_of_a_service_are_one_label() -> None:
     snapshot = Snapshot(1, upstreams={each.id: each for each in upstreams})
 
     assert list(labels_of(snapshot)) == [("n", "i", "s"), ("n", "i", "t")]
+
+
+def test_an_ingress_with_a_path_to_no_service_is_a_label_as_well() -> None:
+    ours = upstream("i")
+    served = Route(ours.id.ingress, "a", "/", Match.PREFIX, ours.id)
+    refused = attrs.evolve(served, path="/gone", upstream=None)
+    hosts = {"a": VirtualHost("a", (served, refused, attrs.evolve(refused, path="/too")))}
+    snapshot = Snapshot(1, hosts, {ours.id: ours})
+
+    assert list(labels_of(snapshot)) == [("n", "i", "s"), ("n", "i", "")]
 
 
 def test_a_reader_that_stops_reading_is_waited_for(scrape: Scrape) -> None:

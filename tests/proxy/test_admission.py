@@ -13,7 +13,7 @@ from fsm_twisted.proxy.client import make_peer
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.proxy.trusted_proxies import TrustedProxies
 from fsm_twisted.snapshot.model import Route, Snapshot
-from fsm_twisted.snapshot.policy import PlainAccess
+from fsm_twisted.snapshot.policy import ClientVerification, PlainAccess, VerifyClient
 from fsm_twisted.snapshot.reasons import REPLIES
 from fsm_twisted.snapshot.rewrite import Rewrite
 from tests.proxy.heads import request
@@ -71,6 +71,23 @@ def test_a_route_that_cannot_be_served_answers_its_reason(refusal: str) -> None:
     route = attrs.evolve(prefix("/", WEB), upstream=None, refusal=REPLIES[refusal])
 
     assert code(outcome(active(snapshot(route)))) == refusal
+
+
+@pytest.mark.parametrize(
+    ("is_secure", "expected"), [(False, "unprotected"), (True, "client_unverified")]
+)
+def test_a_client_that_is_not_verified_gets_its_answer_from_the_route(
+    expected: str, *, is_secure: bool
+) -> None:
+    wanted = ClientVerification.of(VerifyClient.ON, 1, b"")
+    world = active(attrs.evolve(snapshot(prefix("/", WEB)), clients={"a.example": wanted}))
+
+    found = outcome(world, is_secure=is_secure)
+
+    assert code(found) == expected
+    assert isinstance(found, LocalReply)
+    assert found.bound is not None
+    assert found.bound.route.ingress == WEB.id.ingress
 
 
 def test_a_rewrite_changes_the_path_and_leaves_the_query_alone() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import attrs
 import pytest
 from hypothesis import given, settings
@@ -53,6 +55,25 @@ def test_the_active_snapshot_is_the_last_one_and_an_older_one_stays_as_it_was() 
     assert kept.snapshot is first
     assert kept.router.match(HOST.encode(), b"/a/web") is not None
     assert kept.router.match(HOST.encode(), b"/b/web") is None
+
+
+def test_what_is_counted_without_a_service_stays_as_long_as_a_path_leads_nowhere() -> None:
+    state = runtime()
+    web = upstream("web", 1)
+    gone = attrs.evolve(prefix("/gone", web), upstream=None)
+    state.activate(snapshot(gone))
+    bound = state.active.router.match(HOST.encode(), b"/gone")
+    assert bound is not None
+    bound.cells.count(b"GET", 5, 0.0)
+    kept = bound.cells
+
+    state.activate(snapshot(attrs.evolve(gone, path="/other")))
+
+    assert dict(state.cells_without_service) == {web.id.ingress: kept}
+    del bound, kept
+    state.activate(snapshot(prefix("/gone", web)))
+    gc.collect()
+    assert dict(state.cells_without_service) == {}
 
 
 @settings(max_examples=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import ssl
@@ -11,10 +12,12 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.strategies.objects import PREFIX
 from tests.wire.harness.backend import Served
 from tests.wire.harness.client import connect, connect_tls, tls_context
 from tests.wire.harness.lanes import Lane, World
@@ -147,6 +150,44 @@ def test_what_we_answer_without_an_endpoint_is_counted_for_its_ingress(program: 
 
     of = {"service": "named-small-test", "status": "4xx", "method": "POST"}
     assert total(after, "requests_total", **of) - total(before, "requests_total", **of) == 1
+
+
+def _ingress(host: str, **annotations: str) -> Any:
+    backend = {"service": {"name": "not-there", "port": {"number": 80}}}
+    paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {
+            "name": host.partition(".")[0],
+            "annotations": {f"{PREFIX}{name}": value for name, value in annotations.items()},
+        },
+        "spec": {"ingressClassName": "pipy", "rules": [{"host": host, "http": {"paths": paths}}]},
+    }
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_answers_to_paths_that_lead_to_no_service_are_counted_for_their_ingress(
+    workers: str, tmp_path: Path
+) -> None:
+    closed = _ingress("closed.test", **{"upstream-ssl-verify": "perhaps"})
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    for item in (_ingress("gone.test"), closed):
+        host = item["spec"]["rules"][0]["host"]
+        (folder / f"{host}.json").write_text(json.dumps(item))
+
+    with running(folder, tmp_path / "log", "--workers", workers) as program:
+        for host in (b"gone.test", b"gone.test", b"closed.test"):
+            with contextlib.closing(connect(program.http)) as client:
+                assert client.ask(b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % host).status == 503
+        samples = scrape(program)
+
+    of = {"namespace": "default", "service": "", "status": "5xx", "method": "GET"}
+    assert total(samples, "requests_total", ingress="gone", **of) == 2
+    assert total(samples, "requests_total", ingress="closed", **of) == 1
+    assert total(samples, "replies_total", reason="no_service") == 2
+    assert total(samples, "replies_total", reason="unprotected") == 1
 
 
 def test_gauges_tell_what_is_open_now(program: Program) -> None:

@@ -461,6 +461,9 @@ def test_a_missing_service_closes_with_an_alert(ground: Ground) -> None:
     assert client.rest() == (ALERT, "fin")
     (line,) = ground.lines("gone.test")
     assert (line["reason"], line["ingress"]) == ("no_service", "gone")
+    passed = {"ingress": "gone", "service": "", "result": "no_service"}
+    counted = scrape(ground.program)
+    assert total(counted, "passthrough_connections_total", **passed) == 1
 
 
 # The tunnel

@@ -38,9 +38,8 @@ def upstream_rows(world: World, live: Live) -> list[Json]:
 def routes_by_upstream(snapshot: Snapshot) -> Mapping[UpstreamId, int]:
     """Return how many routes lead to each upstream."""
     found: dict[UpstreamId, int] = {}
-    tables = [(*host.routes, host.default) for host in snapshot.hosts.values()]
-    for route in (snapshot.default, *(each for table in tables for each in table)):
-        if route is not None and route.upstream is not None:
+    for route in snapshot.routes():
+        if route.upstream is not None:
             found[route.upstream] = found.get(route.upstream, 0) + 1
     return found
 
