@@ -107,7 +107,8 @@ REWRITE_TO: Final = Annotation[str](
     name="rewrite-target-to",
     parse=parse_text,
     default="",
-    values="visible ASCII without `?` and `#`; `$1` to `$9` a group, `$&` the match, `$$` a `$`",
+    values="visible ASCII without `?` and `#`, or empty; `$1` to `$9` a group, `$&` the match, "
+    "`$$` a `$`",
     default_text="none",
     effect="what takes the place of each match; a result without a leading `/` gets one",
     error="as `rewrite-target-from`",

@@ -242,13 +242,18 @@ class _Reader:
         return PlainAccess.REDIRECTED if redirects else PlainAccess.SERVED
 
     def rewrite(self) -> Rewrite | None:
-        """Return the rewrite of the pair; half a pair and a faulty one are findings."""
+        """
+        Return the rewrite of the pair; half a pair and a faulty one are findings.
+
+        An empty template takes matches away; an empty pattern is none.
+        """
         pattern, template = self.value(REWRITE_FROM), self.value(REWRITE_TO)
         if not pattern and not template:
             return None
-        if not pattern or not template:
+        if not pattern or REWRITE_TO.name not in self._values:
             there, missing = (REWRITE_FROM, REWRITE_TO) if pattern else (REWRITE_TO, REWRITE_FROM)
-            what = f"it is set, but {self._prefix}{missing.name} is absent or empty"
+            lack = "absent" if pattern else "absent or empty"
+            what = f"it is set, but {self._prefix}{missing.name} is {lack}"
             self._note("rewrite_incomplete", there.name, what, _SENT_AS_IS)
             return None
         found = _parse_rewrite(pattern, template)
