@@ -20,7 +20,8 @@ EXIT_CODES: Final = (
     ),
     (
         TROUBLE,
-        "wrong usage, a path that cannot be read, a cluster or an instance that does not answer",
+        "wrong usage, a path that cannot be read, a cluster or an instance that does not answer, "
+        "standard output that cannot be written",
     ),
 )
 

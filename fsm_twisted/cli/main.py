@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+import errno
+import os
+import sys
+from typing import Final, NoReturn
 
 import click
 from click.shell_completion import get_completion_class
@@ -10,6 +13,7 @@ from click.shell_completion import get_completion_class
 from fsm_twisted._version import __version__
 from fsm_twisted.admin.documents.world import API_VERSION
 from fsm_twisted.cli.diffing import diff
+from fsm_twisted.cli.errors import TROUBLE
 from fsm_twisted.cli.explaining import explain
 from fsm_twisted.cli.linting import lint
 from fsm_twisted.cli.lists import backends, certs, routes
@@ -18,6 +22,7 @@ from fsm_twisted.cli.tailing import tail
 from fsm_twisted.cli.text import say, show_json
 
 PROGRAM: Final = "fsm-ingress"
+_UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE})
 _SHELLS: Final = ("bash", "zsh", "fish")
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -69,7 +74,26 @@ for each in (explain, routes, backends, certs, lint, diff, tail, version, comple
 
 def main() -> None:
     """Run the command; never returns."""
-    program(prog_name=PROGRAM)
+    if sys.__stdout__ is None:
+        _end_unwritten("it is closed")
+    try:
+        try:
+            program(prog_name=PROGRAM)
+        finally:
+            # What fails at the interpreter's own flush has neither a clear word nor an exit code.
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:  # Whoever reads has seen enough.
+            sys.exit(TROUBLE)
+        _end_unwritten(error.strerror or "the disk does not take it")
+
+
+def _end_unwritten(why: str) -> NoReturn:
+    click.echo(f"Error: standard output cannot be written: {why}", err=True)
+    sys.exit(TROUBLE)
 
 
 if __name__ == "__main__":

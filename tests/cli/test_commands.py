@@ -293,6 +293,15 @@ def test_sarif_names_files_elsewhere_by_an_absolute_uri(
     assert place["artifactLocation"]["uri"] == Path(BROKEN).as_uri()
 
 
+def test_lint_goes_through_a_file_by_its_lines(tmp_path: Path) -> None:
+    (tmp_path / "many.yaml").write_text("---\n{}\n" * 6)
+
+    ended = fsm_ingress("lint", str(tmp_path), "-o", "json")
+
+    lines = [int(each["origin"].rpartition(":")[2]) for each in ended.json["items"]]
+    assert lines == [2, 4, 6, 8, 10, 12]
+
+
 # diff
 
 
@@ -413,6 +422,20 @@ def test_both_names_of_the_command_are_installed() -> None:
             [folder / name, "version"], capture_output=True, text=True, check=True
         )
         assert done.stdout.startswith("client ")
+
+
+@pytest.mark.parametrize(
+    ("stdout", "why"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")]
+)
+def test_standard_output_that_takes_nothing_ends_with_2_and_one_line(
+    stdout: str, why: str
+) -> None:
+    command = f'"{sys.executable}" -m fsm_twisted.cli.main version {stdout}'
+
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+
+    assert done.returncode == 2
+    assert done.stderr == f"Error: standard output cannot be written: {why}\n"
 
 
 def test_the_documented_exit_codes_are_0_1_and_2() -> None:
