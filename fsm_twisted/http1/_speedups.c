@@ -422,8 +422,9 @@ static int scan_answer(bytes data, bytes end, int is_head, struct answer *found)
     int is_bare = data[10] == '0' && data[11] == '4';
     if (is_bare && data[9] > '3')
         return 0;
-    if (*p == ' ')
-        p = value_end(p, end);
+    if (*p != ' ') /* which is sent even where no reason follows (RFC 9112 section 4) */
+        return 0;
+    p = value_end(p, end);
     if (end - p < 2 || p[0] != '\r' || p[1] != '\n')
         return 0;
     p += 2;

@@ -110,7 +110,8 @@ USUAL_OPTIONS: Final = re.compile(
 """`USUAL_REQUEST` for one more method, with the same groups."""
 
 _ANSWER_LINES: Final = _with_connection(_ANSWERED, _KEPT_ALIVE_SO_LONG)
-_BEGIN_ANSWER: Final = rb"HTTP/1\.1 (%b)(?: [\t\x20-\x7e\x80-\xff]*+)?"
+# The space behind the status is sent even where no reason follows (RFC 9112 section 4).
+_BEGIN_ANSWER: Final = rb"HTTP/1\.1 (%b) [\t\x20-\x7e\x80-\xff]*+"
 _FULL: Final = rb"[2345](?:[1-9][0-9]|0[012356789])"
 USUAL_RESPONSE: Final = re.compile(
     rb"%b%b%b([0-9]{1,15}+)%b\r\n\r\n"

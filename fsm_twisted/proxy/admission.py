@@ -16,7 +16,8 @@ from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.policy import ClientVerification, PlainAccess, VerifyClient
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
-_NUMBER = re.compile(rb"[0-9]{1,9}")
+_NUMBER = re.compile(rb"0*([0-9]+)")
+_MOST_HOPS = 999_999_999
 _ACME = b"/.well-known/acme-challenge/"
 _ACME_ROUTE = _ACME.decode("ascii")
 
@@ -164,10 +165,12 @@ def _count_hop(head: RequestHead) -> RequestHead | None:
     """Take one off Max-Forwards (RFC 9110 section 7.6.2); None when we are the last hop."""
     fields = []
     for name, value in head.fields:
-        if name.lower() == b"max-forwards" and _NUMBER.fullmatch(value):
-            if not int(value):
+        if name.lower() == b"max-forwards" and (found := _NUMBER.fullmatch(value)):
+            digits = found[1]
+            hops = int(digits) if len(digits) < 10 else _MOST_HOPS + 1
+            if not hops:
                 return None
-            fields.append((name, b"%d" % (int(value) - 1)))
+            fields.append((name, b"%d" % (hops - 1)))
         else:
             fields.append((name, value))
     return attrs.evolve(head, fields=tuple(fields))

@@ -99,14 +99,31 @@ def test_row_04_via_is_sent_for_http_1_0_too(client: Client, lane: Lane) -> None
     assert forwarded(client, lane, data).get(b"Via") in {b"1.0 fsm", b"1.1 fsm"}
 
 
-def test_row_05_options_counts_hops_down(client: Client, lane: Lane) -> None:
-    request = forwarded(client, lane, lane.request(b"OPTIONS", b"/", b"Max-Forwards: 7\r\n"))
-    assert request.get(b"Max-Forwards") == b"6"
+@pytest.mark.parametrize(
+    ("hops", "left"),
+    [
+        (b"7", b"6"),
+        (b"0000000000007", b"6"),
+        # The lesser of one less and the most that we can count (RFC 9110 section 7.6.2).
+        (b"1000000000", b"999999999"),
+        (b"9" * 5000, b"999999999"),
+        (b"seven", b"seven"),
+    ],
+    ids=["one", "zeros before", "ten digits", "5000 digits", "no number"],
+)
+def test_row_05_options_counts_hops_down(
+    client: Client, lane: Lane, hops: bytes, left: bytes
+) -> None:
+    asked = lane.request(b"OPTIONS", b"/", b"Max-Forwards: %b\r\n" % hops)
+    assert forwarded(client, lane, asked).get(b"Max-Forwards") == left
 
 
-def test_row_05_options_with_no_hop_left_is_answered_here(client: Client, lane: Lane) -> None:
+@pytest.mark.parametrize("hops", [b"0", b"00000000000"])
+def test_row_05_options_with_no_hop_left_is_answered_here(
+    client: Client, lane: Lane, hops: bytes
+) -> None:
     lane.backend.answer(OK)
-    response = client.ask(lane.request(b"OPTIONS", b"/", b"Max-Forwards: 0\r\n"))
+    response = client.ask(lane.request(b"OPTIONS", b"/", b"Max-Forwards: %b\r\n" % hops))
     assert response.status in {200, 204}
     assert lane.backend.requests == []
 

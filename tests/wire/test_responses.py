@@ -94,6 +94,26 @@ def test_row_20_like_lengths_of_an_answer_are_one_or_refused(client: Client, lan
     assert (response.status, response.body) in {(200, b"ok"), (502, b"Bad Gateway")}
 
 
+@pytest.mark.parametrize(
+    ("method", "rest"),
+    [
+        (b"GET", b"Content-Length: 2\r\n\r\nok"),
+        (b"GET", b"Connection: keep-alive\r\nContent-Length: 2\r\n\r\nok"),
+        (b"GET", b"Connection: close\r\nContent-Length: 2\r\n\r\nok"),
+        (b"GET", b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+        (b"HEAD", b"Content-Length: 2\r\n\r\n"),
+    ],
+    ids=["sized", "kept alive", "closing", "chunked", "HEAD"],
+)
+def test_a_status_line_that_ends_with_the_status_goes_on_with_its_space(
+    client: Client, lane: Lane, method: bytes, rest: bytes
+) -> None:
+    """RFC 9112 section 4: a server MUST send the space although no reason follows."""
+    lane.backend.answer(b"HTTP/1.1 200\r\n" + rest)
+
+    assert client.ask(lane.request(method, b"/"), method).head.startswith(b"HTTP/1.1 200 \r\n")
+
+
 CHUNKED = LINE + b"Transfer-Encoding: chunked\r\n\r\n"
 TRUNCATED: list[tuple[str, bytes]] = [
     ("sized", LINE + b"Content-Length: 10\r\n\r\nhello"),
