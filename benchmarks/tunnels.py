@@ -55,6 +55,11 @@ class Origin:
         self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._listener.getsockname()[1])
+
+    @property
     def sent(self) -> int:
         """How many octets went into tunnels so far, but for the last frames."""
         return sum(self._sent.values())

@@ -31,17 +31,20 @@ def tls_server(folder: Path, answer: bytes, tickets: int = 2) -> Iterator[int]:
                     plain, _ = listener.accept()
                 except OSError:  # shut down
                     return
-                with plain, context.wrap_socket(plain, server_side=True) as sock:
-                    sock.recv(65536)
-                    sock.sendall(answer)
-                    with suppress(OSError):  # the client does not answer to it
-                        sock.unwrap()
+                with plain, suppress(OSError):  # the client tells what it has got
+                    sock = context.wrap_socket(plain, server_side=True)
+                    with sock:
+                        sock.recv(65536)
+                        sock.sendall(answer)
+                        sock.unwrap()  # it does not answer to it
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield int(listener.getsockname()[1])
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join()
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def counts(client: handshakes.Client) -> tuple[int, int, int, int]:
@@ -80,22 +83,20 @@ def test_an_answer_that_is_short_or_not_2xx_is_a_fault(tmp_path: Path, answer: b
 
 
 def test_a_port_where_nobody_listens_is_a_fault() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    client = handshakes.Client(port, "localhost", resumes=False)
-    client.ask(1)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        client = handshakes.Client(silent.getsockname()[1], "localhost", resumes=False)
+        client.ask(1)
 
     assert counts(client) == (0, 1, 0, 0)
 
 
 def test_a_tunnel_is_read_to_its_end_and_both_ends_count_the_same() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    origin = tunnels.Origin(port)
+    origin = tunnels.Origin(0)
     threading.Thread(target=origin.serve, daemon=True).start()
     asked = iter([False] * 20)
 
-    got = tunnels.pour_out(port, "a.example", "/socket", lambda: next(asked, True))
+    got = tunnels.pour_out(origin.port, "a.example", "/socket", lambda: next(asked, True))
 
     assert got == origin.sent + len(tunnels.CLOSE)
 
@@ -109,7 +110,7 @@ def test_what_is_no_tunnel_is_an_error() -> None:
                 sock.recv(65536)
                 sock.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 
-        thread = threading.Thread(target=refuse)
+        thread = threading.Thread(target=refuse, daemon=True)
         thread.start()
         port = listener.getsockname()[1]
         with pytest.raises(OSError, match="no tunnel"):

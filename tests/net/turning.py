@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from fsm_twisted.net.descriptor import Descriptor
 from fsm_twisted.net.reactor import FsmReactor
 from fsm_twisted.net.stream import PlainStream, Stream
 
-SECONDS = 5.0
+SECONDS = 15.0
 
 
 class Turning:
@@ -41,6 +42,10 @@ class Turning:
     def settle(self) -> None:
         """Turn until everything that local sockets hold has been served."""
         for _ in range(5):
+            self.turn()
+        for _ in range(5):  # the kernel may deliver a little late
+            if not select.select([self.reactor._poller], [], [], 0.0005)[0]:
+                break
             self.turn()
 
     def knows(self, descriptor: object) -> bool:

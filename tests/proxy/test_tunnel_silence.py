@@ -5,12 +5,10 @@ from __future__ import annotations
 import socket
 
 from fsm_twisted.net.reactor import FsmReactor
-from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.proxy.downstream import Downstream
 from fsm_twisted.proxy.entrance import Entrance
-from fsm_twisted.proxy.options import ProxyOptions
-from fsm_twisted.proxy.plane import DataPlane
 from tests.net.turning import tcp_pair, turning
+from tests.proxy.planes import plane_on
 from tests.proxy.test_unasked import leading_to
 
 ASKED = (
@@ -24,15 +22,7 @@ def test_a_tunnel_that_was_held_back_may_be_as_silent_as_before() -> None:
     world = turning(FsmReactor)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(5.0)
-    options = ProxyOptions(body_seconds=10, tunnel_seconds=1000)
-    plane = DataPlane(
-        world.reactor,
-        Sweep(world.reactor, lambda: 0.0),
-        options,
-        draw=lambda _: 0,
-        wall_seconds=lambda: 0.0,
-        request_ids=lambda: b"id",
-    )
+    plane = plane_on(world, body_seconds=10, tunnel_seconds=1000)
     plane.activate(leading_to(listener.getsockname()[1]))
     ours, client = tcp_pair()
     Entrance(plane).accept(ours, ("192.0.2.1", 4711))
@@ -47,7 +37,7 @@ def test_a_tunnel_that_was_held_back_may_be_as_silent_as_before() -> None:
     for happens in (downstream.output_progressed, downstream.output_drained):
         downstream.deadline = 0.0
         happens()
-        assert downstream.deadline == options.tunnel_seconds
+        assert downstream.deadline == plane.options.tunnel_seconds
 
     for each in (endpoint, client, listener):
         each.close()

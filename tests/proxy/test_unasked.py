@@ -5,13 +5,11 @@ from __future__ import annotations
 import socket
 
 from fsm_twisted.net.reactor import FsmReactor
-from fsm_twisted.net.sweep import Sweep
 from fsm_twisted.proxy.entrance import Entrance
-from fsm_twisted.proxy.options import ProxyOptions
-from fsm_twisted.proxy.plane import DataPlane
 from fsm_twisted.snapshot.identity import Endpoint, IngressId, ServicePortId, UpstreamId
 from fsm_twisted.snapshot.model import Match, Route, Snapshot, Upstream, VirtualHost
 from tests.net.turning import tcp_pair, turning
+from tests.proxy.planes import plane_on
 
 ASKED = b"GET /%b HTTP/1.1\r\nHost: a.example\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n%b"
@@ -32,14 +30,7 @@ def test_bytes_that_nobody_asked_for_are_no_answer_to_a_request_of_the_same_turn
     world = turning(FsmReactor)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(5.0)
-    plane = DataPlane(
-        world.reactor,
-        Sweep(world.reactor, lambda: 0.0),
-        ProxyOptions(),
-        draw=lambda _: 0,
-        wall_seconds=lambda: 0.0,
-        request_ids=lambda: b"id",
-    )
+    plane = plane_on(world)
     plane.activate(leading_to(listener.getsockname()[1]))
     ours, client = tcp_pair()
     Entrance(plane).accept(ours, ("192.0.2.1", 4711))

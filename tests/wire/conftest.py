@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.harness.client import Client, connect
+from tests.wire.harness.client import Client, all_closed, connect
 from tests.wire.harness.lanes import Lane, World, build_world
 from tests.wire.harness.program import Program, running
 
@@ -30,6 +30,13 @@ def whole_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for backend in lane.backends:
             backend.stop()
             backend.close()
+
+
+@pytest.fixture(autouse=True)
+def connections() -> Iterator[None]:
+    """Close what a test that fails leaves open: else its warning is the fault of another test."""
+    with all_closed():
+        yield
 
 
 @pytest.fixture(scope="session")

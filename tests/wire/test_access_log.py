@@ -18,10 +18,10 @@ import pytest
 from tests.wire.harness.backend import Served, once
 from tests.wire.harness.client import Client, connect, connect_tls
 from tests.wire.harness.lanes import Lane, World
-from tests.wire.harness.message import Ended
+from tests.wire.harness.message import PATIENCE, Ended
 from tests.wire.harness.program import Program, running
 from tests.wire.test_metrics import scrape, total
-from tests.workers.processes import children
+from tests.workers.processes import children, until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 Record = dict[str, Any]
@@ -34,7 +34,7 @@ class Logged:
     program: Program
     path: Path
 
-    def lines(self, mark: str, count: int, seconds: float = 5.0) -> list[str]:
+    def lines(self, mark: str, count: int, seconds: float = PATIENCE) -> list[str]:
         """Wait for so many lines with *mark*, and take care that no more come."""
         deadline = time.monotonic() + seconds
         while True:
@@ -329,9 +329,7 @@ def test_sigusr1_opens_the_file_anew(log: Logged, client: Client, lane: Lane) ->
     log.path.rename(moved)
     for pid in (log.program.process.pid, *descendants(log.program.process.pid)):
         os.kill(pid, signal.SIGUSR1)  # systemctl kill asks the whole group
-    deadline = time.monotonic() + 5
-    while not log.path.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(log.path.exists)
     client.ask(lane.get(b"/after"))
 
     log.lines("/after", 1)

@@ -11,6 +11,7 @@ import pytest
 from tests.wire.harness.backend import OK, Served, answering, closing, once
 from tests.wire.harness.client import Client, connect
 from tests.wire.harness.lanes import Lane, World
+from tests.wire.harness.message import PATIENCE
 from tests.wire.harness.program import Program
 
 METHODS = [b"GET", b"HEAD", b"POST", b"PATCH", b"PUT", b"DELETE"]
@@ -195,7 +196,7 @@ def test_a_client_that_half_closes_after_its_request_gets_its_answer(
 ) -> None:
     def run(served: Served) -> None:
         served.request()
-        ended.wait(5)
+        ended.wait(PATIENCE)
         served.send(OK)
         served.linger()
 

@@ -10,7 +10,7 @@ import pytest
 from tests.wire.harness.backend import OK, Served, answering, closing, once
 from tests.wire.harness.client import Client
 from tests.wire.harness.lanes import Lane
-from tests.wire.harness.message import Request
+from tests.wire.harness.message import PATIENCE, Request
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 
@@ -389,7 +389,7 @@ def test_row_29_pipelined_answers_come_in_order(client: Client, lane: Lane) -> N
         )
     )
     assert [client.response().body for _ in range(count)] == [b"/%d" % n for n in range(count)]
-    writing.join(5)
+    writing.join(PATIENCE)
 
 
 def test_row_29_pipelined_requests_behind_a_refused_one_are_not_served(
@@ -494,7 +494,7 @@ def test_large_bodies_stream_both_ways(client: Client, lane: Lane, *, chunked: b
     lane.backend.serve(answering(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n" + wire))
     writing = client.send_aside(lane.request(b"POST", b"/", framing, wire))
     response = client.response()
-    writing.join(5)
+    writing.join(PATIENCE)
     assert response.body == body
     assert lane.backend.wait_request().body == body
 

@@ -18,6 +18,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tests.strategies.certificates import make_pair
 from tests.wire.harness.grpc_world import Calls, GrpcServer
 from tests.wire.harness.http2 import connect_h2c
+from tests.wire.harness.message import PATIENCE
 from tests.wire.harness.program import Program, running
 from tests.wire.harness.secure import (
     Listening,
@@ -29,7 +30,7 @@ from tests.wire.test_metrics import scrape, total
 from tests.workers.processes import until
 
 Code = grpc.StatusCode
-SECONDS = 10.0
+SECONDS = PATIENCE
 HOST = "grpc.test"
 MIB = 1024 * 1024
 
@@ -183,7 +184,7 @@ def test_metadata_goes_both_ways(calls: Calls) -> None:
 
 
 def test_the_deadline_is_passed_on(calls: Calls) -> None:
-    assert abs(int(calls.unary(b"deadline", timeout=100)) - 100) <= 1
+    assert 60 < int(calls.unary(b"deadline", timeout=100)) <= 100
 
 
 def test_a_deadline_ends_the_call(calls: Calls) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.wire.harness.backend import OK, Served, answering, once
 from tests.wire.harness.http2 import Http2Client, connect_h2
 from tests.wire.harness.lanes import Lane, World
+from tests.wire.harness.message import PATIENCE
 from tests.wire.harness.program import Program
 
 LINE = b"HTTP/1.1 200 OK\r\n"
@@ -86,7 +87,7 @@ def test_streams_do_not_wait_for_each_other(client: Http2Client, lane: Lane, wor
 
     def wait(served: Served) -> None:
         served.request()
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
         served.send(OK)
         served.linger()
 

@@ -32,9 +32,10 @@ from tests.wire.harness.http2 import (
     raw_h2,
 )
 from tests.wire.harness.lanes import Lane, World
-from tests.wire.harness.message import Ended
+from tests.wire.harness.message import PATIENCE, Ended
 from tests.wire.harness.program import Program, running, start
 from tests.wire.test_life import WORKERS, Download, wait_refused
+from tests.workers.processes import until
 
 MIB = 1024 * 1024
 END_STREAM = 1
@@ -160,7 +161,7 @@ def test_an_endpoint_that_does_not_read_holds_back_its_client_alone(
 
     def run(served: Served) -> None:
         served.request_head()
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
         served.exactly(32 * MIB)
         served.send(OK)
         served.linger()
@@ -249,7 +250,7 @@ def test_a_head_in_pieces_has_its_time_whatever_else_goes_on(
         client.send(piece)
         time.sleep(0.2)
     assert client.farewell() == 0
-    assert 0.9 < time.monotonic() - begun < 5
+    assert time.monotonic() - begun > 0.9
     client.close()
 
 
@@ -460,13 +461,14 @@ def test_the_access_log_names_the_version(clear: Program, world: World, logs: Pa
     client.ask(lane, path=b"/marked")
     client.ask(b"nobody.test", path=b"/marked")
     client.close()
-    lines: list[dict[str, object]] = []
-    deadline = time.monotonic() + 5
-    while len(lines) < 2 and time.monotonic() < deadline:
+
+    def lines() -> list[str]:
         text = (logs / "clear-access").read_text()
         whole = text[: text.rfind("\n") + 1].splitlines()
-        lines = [json.loads(line) for line in whole if "/marked" in line]
-    assert {(each["protocol"], each["status"]) for each in lines} == {
+        return [line for line in whole if "/marked" in line]
+
+    until(lambda: len(lines()) == 2)
+    assert {(each["protocol"], each["status"]) for each in map(json.loads, lines())} == {
         ("HTTP/2.0", 200),
         ("HTTP/2.0", 404),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,7 +11,7 @@ from tests.wire.harness.client import Client, connect
 from tests.wire.harness.http2 import PREFACE, Http2Client, connect_h2, frame
 from tests.wire.harness.http2_backend import Asked, Http2Server, echoing, speaking
 from tests.wire.harness.lanes import Lane, World
-from tests.wire.harness.message import Ended
+from tests.wire.harness.message import PATIENCE, Ended
 from tests.wire.harness.program import Program
 
 CANCEL, REFUSED_STREAM, INTERNAL_ERROR = 8, 7, 2
@@ -260,7 +259,7 @@ def test_goaway_sends_what_was_not_processed_elsewhere(lane: Lane, h2: Http2Clie
         server.request(1)
         server.request(2)
         server.raw(frame(7, 0, 0, first.number.to_bytes(4, "big") + bytes(4)))
-        time.sleep(0.1)
+        server.settle()
         server.answer(first.number, b"old " + bytes(first.body))
         server.served.linger()
 
@@ -281,7 +280,7 @@ def test_goaway_in_two_steps_fails_nobody(lane: Lane, h2: Http2Client) -> None:
     def leaving(server: Http2Server) -> None:
         first = server.request(0)
         server.raw(frame(7, 0, 0, (2**31 - 1).to_bytes(4, "big") + bytes(4)))
-        time.sleep(0.1)
+        server.settle()
         server.raw(frame(7, 0, 0, first.number.to_bytes(4, "big") + bytes(4)))
         server.answer(first.number, b"old")
         server.served.linger()
@@ -321,9 +320,11 @@ def test_an_endpoint_that_refuses_for_ever_is_not_asked_for_ever(
 
 def test_a_client_that_cancels_is_told_to_the_endpoint(lane: Lane, h2: Http2Client) -> None:
     resets: list[int | None] = []
+    seen = threading.Event()
 
     def play(server: Http2Server) -> None:
         asked = server.head()
+        seen.set()
         server.until(lambda: asked.reset is not None)
         resets.append(asked.reset)
         other = server.request(1)
@@ -333,8 +334,7 @@ def test_a_client_that_cancels_is_told_to_the_endpoint(lane: Lane, h2: Http2Clie
     lane.backend.serve(speaking(play))
     number = h2.begin(lane, method=b"POST", end=False)
     h2.send(number, b"x")
-    lane.backend.connection()
-    time.sleep(0.1)
+    assert seen.wait(PATIENCE)
     h2.h2.reset_stream(number, CANCEL)
     h2.flush()
 
@@ -366,8 +366,7 @@ def test_a_reset_in_an_answer_reaches_the_client(
         asked = server.request()
         server.h2.send_headers(asked.number, ((b":status", b"200"),))
         server.h2.send_data(asked.number, b"part")
-        server.flush()
-        time.sleep(0.1)
+        server.settle()
         server.reset(asked.number, code)
         server.until(lambda: False)
 
@@ -430,10 +429,13 @@ def test_a_slow_reader_stops_its_stream_alone(lane: Lane, steady: Program) -> No
 def test_an_endpoint_that_takes_nothing_of_one_body_takes_others(
     lane: Lane, steady: Program
 ) -> None:
+    full = threading.Event()
+
     def play(server: Http2Server) -> None:
         server.reads = False
         first = server.head()
         server.until(lambda: len(first.body) == 65535)
+        full.set()
         server.h2.increment_flow_control_window(MIB)  # of the connection alone
         server.flush()
         other = server.request(1)
@@ -448,9 +450,8 @@ def test_an_endpoint_that_takes_nothing_of_one_body_takes_others(
     lane.backend.serve(speaking(play))
     big = connect(steady.http)
     thread = big.send_aside(lane.post(bytes(2 * MIB)))
-    lane.backend.connection()
+    assert full.wait(PATIENCE)
     small = connect(steady.http)
-    time.sleep(0.2)
 
     assert small.ask(lane.post(b"x" * 1000)).body == b"1000"
     assert big.response().body == b"%d" % (2 * MIB)

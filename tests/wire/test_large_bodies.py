@@ -10,7 +10,7 @@ import pytest
 from tests.wire.harness.backend import OK, Served, answering, once
 from tests.wire.harness.client import Client, connect, connect_tls
 from tests.wire.harness.lanes import Lane, World
-from tests.wire.harness.message import Ended
+from tests.wire.harness.message import PATIENCE, Ended
 from tests.wire.harness.program import Program
 from tests.wire.test_metrics import labels_of, scrape, total
 
@@ -85,7 +85,7 @@ def test_an_early_answer_to_a_large_upload_arrives(client: Client, lane: Lane) -
         served.request_head()
         served.exactly(len(BODY) // 2)
         served.send(OK.replace(b"200 OK", b"413 Too Large"))
-        answered.wait(5)
+        answered.wait(PATIENCE)
 
     lane.backend.serve(run)
     client.send(lane.post(BODY)[: -len(BODY) // 4])

@@ -23,7 +23,7 @@ from tests.strategies.certificates import make_pair
 from tests.wire.harness.backend import OK, Backend, Script, Served
 from tests.wire.harness.client import Client, connect, connect_tls, tls_context
 from tests.wire.harness.http2 import connect_h2
-from tests.wire.harness.message import Ended
+from tests.wire.harness.message import PATIENCE, Ended
 from tests.wire.harness.program import Program, running
 from tests.wire.harness.secure import Manifests, SecureBackend, server_context
 from tests.wire.test_metrics import scrape, total
@@ -523,7 +523,7 @@ def test_either_side_may_end_first_and_still_hear_the_other(ground: Ground) -> N
     assert client.rest() == (b"first words", "fin")
     client.send(b"last words")
     client.half_close()
-    assert heard.wait(5)
+    assert heard.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("who", ["client", "endpoint"])

@@ -14,6 +14,7 @@ import pytest
 from tests.wire.harness.backend import OK
 from tests.wire.harness.client import Client
 from tests.wire.harness.lanes import Lane, World
+from tests.wire.harness.message import PATIENCE
 
 HOST = b"Host: refused.test\r\n"
 BEHIND = b"GET /behind HTTP/1.1\r\n" + HOST + b"\r\n"
@@ -346,6 +347,6 @@ def test_a_refusal_is_read_even_when_much_of_the_body_is_still_on_its_way(
         b"POST / HTTP/1.1\r\nHost: %s\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n%s"
         % (host, bytes(3000000))
     )
-    writing.join(10)
+    writing.join(PATIENCE)
 
     assert client.response().status == 400

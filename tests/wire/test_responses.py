@@ -10,6 +10,7 @@ import pytest
 from tests.wire.harness.backend import OK, Served, answering, closing, once
 from tests.wire.harness.client import Client
 from tests.wire.harness.lanes import Lane
+from tests.wire.harness.message import PATIENCE
 
 LINE = b"HTTP/1.1 200 OK\r\n"
 BAD: list[tuple[str, bytes]] = [
@@ -139,7 +140,7 @@ def test_row_30_a_truncated_answer_never_looks_complete(
     def run(served: Served) -> None:
         served.request()
         served.send(head + b"\r\n\r\n")
-        begun.wait(5)
+        begun.wait(PATIENCE)
         served.send(body)
 
     begun = threading.Event()
@@ -156,7 +157,7 @@ def test_row_30_a_reset_of_an_answer_until_close_is_passed_on(client: Client, la
     def run(served: Served) -> None:
         served.request()
         served.send(LINE + b"\r\n" + b"hello")
-        seen.wait(5)
+        seen.wait(PATIENCE)
         served.reset()
 
     seen = threading.Event()
@@ -207,7 +208,7 @@ def test_stray_bytes_on_an_idle_connection_drop_it(client: Client, lane: Lane) -
     def run(served: Served) -> None:
         served.request()
         served.send(OK)
-        idle.wait(5)
+        idle.wait(PATIENCE)
         served.send(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 6\r\n\r\npoison")
         served.linger()
 
@@ -248,7 +249,7 @@ def test_row_26_an_interim_answer_goes_on_before_the_final_one(client: Client, l
     def run(served: Served) -> None:
         served.request()
         served.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
-        seen.wait(8)
+        seen.wait(PATIENCE)
         served.send(OK)
         served.linger()
 
@@ -327,7 +328,7 @@ def test_an_early_answer_is_relayed_while_the_body_is_still_sent(
     client.send(lane.request(b"POST", b"/", b"Content-Length: 100000000\r\n") + bytes(1000))
     response = client.response()
     assert (response.status, response.body) == (413, b"big")
-    client.send_aside(bytes(3000000)).join(8)
+    client.send_aside(bytes(3000000)).join(PATIENCE)
     client.close()
     lane.backend.connection(0).wait_ended()
 
@@ -339,7 +340,7 @@ def test_an_early_answer_of_a_backend_that_closes_arrives(client: Client, lane: 
         served.request_head()
         served.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
         served.half_close()
-        sent.wait(8)
+        sent.wait(PATIENCE)
 
     sent = threading.Event()
     lane.backend.serve(run)

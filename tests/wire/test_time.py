@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +13,7 @@ import pytest
 from tests.wire.harness.backend import OK, Served, answering, once
 from tests.wire.harness.client import Client, connect, connect_tls
 from tests.wire.harness.lanes import World
-from tests.wire.harness.message import Ended
+from tests.wire.harness.message import PATIENCE, Ended
 from tests.wire.harness.program import Program
 
 
@@ -49,7 +48,6 @@ class Ground:
     program: Program
     world: World
     dial: Callable[[], Client]
-    begin: float
     stop: threading.Event
 
 
@@ -92,10 +90,10 @@ def a_head_byte_by_byte(on: Ground) -> None:
     writing = threading.Thread(target=trickle, args=(client, data, answered))
     writing.start()
     assert client.response().status == 408
+    assert writing.is_alive(), "bytes must not stretch the time of a head"
     answered.set()
-    assert time.monotonic() - on.begin < 4, "bytes must not stretch the time of a head"
     client.rest()
-    writing.join(8)
+    writing.join(PATIENCE)
 
 
 @wait
@@ -234,7 +232,7 @@ def an_answer_nobody_reads(on: Ground) -> None:
 
 
 def test_each_wait_ends(hasty: Program, dial_hasty: Callable[[], Client], world: World) -> None:
-    ground = Ground(hasty, world, dial_hasty, time.monotonic(), threading.Event())
+    ground = Ground(hasty, world, dial_hasty, threading.Event())
     problems = []
     with ThreadPoolExecutor(len(WAITS)) as pool:
         for each, future in [(each, pool.submit(each, ground)) for each in WAITS]:
@@ -243,7 +241,6 @@ def test_each_wait_ends(hasty: Program, dial_hasty: Callable[[], Client], world:
                 problems.append(f"{each.__name__}: {error!r}")
     ground.stop.set()
     assert not problems, "\n".join(problems)
-    assert time.monotonic() - ground.begin < 8
 
 
 def test_an_endpoint_that_does_not_accept_is_504_or_passed_by(
@@ -273,9 +270,8 @@ def test_an_endpoint_that_does_not_accept_is_504_or_passed_by(
 def test_the_annotation_shortens_the_wait(client: Client, world: World) -> None:
     lane = world.by_name("quick.test")
     lane.backend.serve(once(b""))
-    begin = time.monotonic()
+    # The client waits for PATIENCE at most, the program by default for a minute.
     assert client.ask(lane.get()).status == 504
-    assert time.monotonic() - begin < 4
 
 
 def test_a_retried_request_after_a_silent_endpoint_is_no_flood(

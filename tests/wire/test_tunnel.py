@@ -10,6 +10,7 @@ import pytest
 from tests.wire.harness.backend import OK, Served, answering, once
 from tests.wire.harness.client import Client, connect, connect_tls
 from tests.wire.harness.lanes import Lane, World
+from tests.wire.harness.message import PATIENCE
 from tests.wire.harness.program import Program
 
 ASK = (
@@ -88,7 +89,7 @@ def test_row_28_bytes_right_behind_the_handshake_are_not_lost(open_road: Open) -
     client.send(lane.get(b"/", ASK) + b"early from the client")
     assert client.response().status == 101
     assert client.exactly(22) == b"early from the backend"
-    assert got.wait(5)
+    assert got.wait(PATIENCE)
 
 
 def test_bytes_behind_a_handshake_that_fails_are_the_next_request(
@@ -138,7 +139,7 @@ def test_a_half_close_of_the_backend_leaves_the_other_way_open(open_road: Open) 
     if not hasattr(client.sock, "unwrap"):
         assert client.ending() == "fin"
     client.send(b"still")
-    assert got.wait(5)
+    assert got.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("who", ["client", "backend"])
@@ -149,7 +150,7 @@ def test_a_reset_of_a_tunnel_ends_the_other_side(client: Client, lane: Lane, who
         served.request()
         served.send(AGREE)
         if who == "backend":
-            cut.wait(5)
+            cut.wait(PATIENCE)
             served.reset()
         served.linger()
 
@@ -173,7 +174,7 @@ def test_a_reset_behind_a_half_close_of_the_backend_ends_the_client(
         served.request()
         served.send(AGREE + b"bye")
         served.half_close()
-        cut.wait(5)
+        cut.wait(PATIENCE)
         served.reset()
 
     lane.backend.serve(run)
@@ -197,13 +198,13 @@ def test_a_reset_behind_a_half_close_of_the_client_ends_the_backend(
         served.send(AGREE)
         served.linger()
         heard.set()
-        gone.wait(5)
+        gone.wait(PATIENCE)
         served.send(bytes(64 * MIB))
 
     lane.backend.serve(run)
     assert client.ask(lane.get(b"/", ASK)).status == 101
     client.half_close()
-    assert heard.wait(5)
+    assert heard.wait(PATIENCE)
     client.reset()
     gone.set()
     assert lane.backend.connection().wait_ended() == "reset"
@@ -219,7 +220,7 @@ def test_a_backend_that_resets_while_the_client_is_held_back_ends_the_tunnel(
         def run(served: Served, held: threading.Event = held) -> None:
             served.request()
             served.send(AGREE)
-            held.wait(5)
+            held.wait(PATIENCE)
             served.reset()
 
         lane.backend.serve(run)
@@ -231,7 +232,7 @@ def test_a_backend_that_resets_while_the_client_is_held_back_ends_the_tunnel(
         assert writing.is_alive(), "nobody reads and yet all of it has gone somewhere"
         held.set()
         road.rest()
-        writing.join(8)
+        writing.join(PATIENCE)
         assert not writing.is_alive()
         road.close()
 
@@ -323,10 +324,9 @@ def test_a_tunnel_carries_much_both_ways_at_once(open_road: Open) -> None:
     def run(served: Served) -> None:
         served.request()
         served.send(AGREE)
-        writing = threading.Thread(target=served.send, args=(block,))
-        writing.start()
+        writing = served.send_aside(block)
         got.append(served.exactly(size))
-        writing.join(10)
+        writing.join(PATIENCE)
         done.set()
         served.linger()
 
@@ -340,6 +340,6 @@ def test_a_tunnel_carries_much_both_ways_at_once(open_road: Open) -> None:
     else:
         writing = client.send_aside(block)
         assert client.exactly(size) == block
-        writing.join(10)
-    assert done.wait(10)
+        writing.join(PATIENCE)
+    assert done.wait(PATIENCE)
     assert got == [block]

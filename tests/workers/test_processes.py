@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import ssl
@@ -14,7 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.wire.harness.client import Client, connect_tls, tls_context
-from tests.workers.processes import children, has_connections, is_alive, owners, until
+from tests.workers.processes import (
+    SECONDS,
+    children,
+    has_connections,
+    is_alive,
+    owners,
+    until,
+)
 from tests.workers.program import Fleet, fleet, get, refuses
 
 
@@ -25,15 +33,23 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 class Load:
-    """Clients that ask again and again, each on one connection."""
+    """Clients that ask again and again meanwhile, each on one connection."""
 
     def __init__(self, clients: list[Client]) -> None:
         self._enough = threading.Event()
         self.answers: Counter[Client] = Counter()
         self.failures: dict[Client, str] = {}
         self._threads = [threading.Thread(target=self._run, args=(each,)) for each in clients]
+
+    def __enter__(self) -> Load:
         for thread in self._threads:
             thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._enough.set()
+        for thread in self._threads:
+            thread.join()
 
     def _run(self, client: Client) -> None:
         while not self._enough.is_set():
@@ -43,11 +59,6 @@ class Load:
                 self.failures[client] = repr(error)
                 return
             self.answers[client] += 1
-
-    def stop(self) -> None:
-        self._enough.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def test_two_workers_share_connections_about_evenly(shared: Fleet) -> None:
@@ -85,7 +96,7 @@ def test_connections_that_come_all_at_once_are_shared_too(shared: Fleet) -> None
     assert all(70 <= share[worker] <= 130 for worker in shared.workers), share
 
 
-def test_a_killed_worker_costs_the_others_nothing_and_is_replaced_within_a_second(
+def test_a_killed_worker_costs_the_others_nothing_and_is_replaced(
     shared: Fleet,
 ) -> None:
     shared.serve("late")
@@ -93,24 +104,27 @@ def test_a_killed_worker_costs_the_others_nothing_and_is_replaced_within_a_secon
     victim, survivor = shared.workers
     clients = [shared.connect_to(survivor) for _ in range(6)]
     clients += [shared.connect_to(victim) for _ in range(2)]
-    load = Load(clients)
-    until(lambda: all(load.answers[client] for client in clients))
+    with Load(clients) as load:
+        until(lambda: all(load.answers[client] for client in clients))
+        took, answered = replaced_after(shared, victim, survivor)
+        asked = load.answers.copy()
+        until(lambda: all(load.answers[client] > asked[client] for client in clients[:6]))
 
-    os.kill(victim, signal.SIGKILL)
-    begun = time.monotonic()
-    successor = until(lambda: next(iter(set(shared.workers) - {victim, survivor}), 0))
-    with shared.connect_to(successor).sock as sock:
-        answered = Client(sock, 5).ask(get("late.test"))
-        took = time.monotonic() - begun
-    asked = load.answers.copy()
-    until(lambda: all(load.answers[client] > asked[client] for client in clients[:6]))
-    load.stop()
-
-    assert answered.status == 200
-    assert took < 1
+    assert answered == 200
+    assert took < SECONDS / 2  # less than one on a machine with time
     assert set(load.failures) == set(clients[6:])
     for client in clients:
         client.close()
+
+
+def replaced_after(shared: Fleet, victim: int, survivor: int) -> tuple[float, int]:
+    """Kill *victim*; return after how many seconds a successor answers, and with what status."""
+    os.kill(victim, signal.SIGKILL)
+    begun = time.monotonic()
+    successor = until(lambda: next(iter(set(shared.workers) - {victim, survivor}), 0))
+    with contextlib.closing(shared.connect_to(successor)) as client:
+        status = client.ask(get("late.test")).status
+        return time.monotonic() - begun, status
 
 
 def _status(shared: Fleet, host: str) -> int:
@@ -124,16 +138,14 @@ def _status(shared: Fleet, host: str) -> int:
 def test_a_killed_nursery_costs_nobody_anything_and_is_rebuilt(shared: Fleet) -> None:
     nursery, workers = shared.nursery, shared.workers
     clients = [shared.connect_to(worker) for worker in workers]
-    load = Load(clients)
-
-    shared.orphans = tuple(workers)
-    os.kill(nursery, signal.SIGKILL)
-    rebuilt = until(lambda: shared.nursery if shared.nursery not in {0, nursery} else 0)
-    os.kill(workers[0], signal.SIGKILL)
-    successor = until(lambda: children(rebuilt))[0]
-    with shared.connect_to(successor).sock as sock:
-        assert Client(sock, 5).ask(get()).status == 200
-    load.stop()
+    with Load(clients) as load:
+        shared.orphans = tuple(workers)
+        os.kill(nursery, signal.SIGKILL)
+        rebuilt = until(lambda: shared.nursery if shared.nursery not in {0, nursery} else 0)
+        os.kill(workers[0], signal.SIGKILL)
+        successor = until(lambda: children(rebuilt))[0]
+        with contextlib.closing(shared.connect_to(successor)) as client:
+            assert client.ask(get()).status == 200
 
     assert set(load.failures) == {clients[0]}
     assert is_alive(workers[1])
@@ -214,7 +226,7 @@ def test_the_masters_death_ends_all(tmp_path: Path) -> None:
         assert client.ask(get()).status == 200
         running.program.process.kill()
         running.program.process.wait()
-        until(lambda: not any(is_alive(pid) for pid in everyone), 2)
+        until(lambda: not any(is_alive(pid) for pid in everyone))
         assert client.ending() in {"fin", "reset"}
         client.close()
 
@@ -258,7 +270,7 @@ def test_a_second_signal_ends_all_at_once(tmp_path: Path) -> None:
         assert slow.ending() == "reset"
         slow.close()
 
-        assert took < 1.5
+        assert took < SECONDS  # half of the time that a drain may take
         assert not any(is_alive(pid) for pid in everyone)
 
 
@@ -281,4 +293,4 @@ def test_a_worker_that_does_not_obey_is_killed_in_the_end(tmp_path: Path) -> Non
         os.kill(workers[0], signal.SIGSTOP)
         running.program.terminate()
         assert running.program.wait() == 0
-        until(lambda: not any(is_alive(pid) for pid in workers), 2)
+        until(lambda: not any(is_alive(pid) for pid in workers))

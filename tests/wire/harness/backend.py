@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Self
 
 from tests.wire.harness.message import (
+    PATIENCE,
     Ended,
     Request,
     Stream,
@@ -24,7 +25,7 @@ class Served(Stream):
     """One connection from the proxy; ``how`` is set once the proxy has ended it."""
 
     def __init__(self, sock: socket.socket) -> None:
-        super().__init__(sock, 15.0)
+        super().__init__(sock, PATIENCE)
         self.requests: list[Request] = []
         self.how: str | None = None
         self.fault: BaseException | None = None
@@ -69,7 +70,7 @@ class Served(Stream):
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
-    def wait_ended(self, seconds: float = 8.0) -> str | None:
+    def wait_ended(self, seconds: float = PATIENCE) -> str | None:
         """Wait for the end of the script; return how the proxy ended the connection."""
         assert self.done.wait(seconds), "the proxy keeps the connection open"
         return self.how
@@ -137,7 +138,7 @@ class Backend:
         """All requests so far, connection by connection."""
         return [request for served in self.connections for request in served.requests]
 
-    def connection(self, index: int = 0, seconds: float = 8.0) -> Served:
+    def connection(self, index: int = 0, seconds: float = PATIENCE) -> Served:
         """Wait for the connection of that number."""
         with self._changed:
             arrived = self._changed.wait_for(lambda: len(self.connections) > index, seconds)
@@ -148,14 +149,14 @@ class Backend:
         """Wait for a request (its head at least) on a connection."""
         served = self.connection(connection)
         with served.changed:
-            arrived = served.changed.wait_for(lambda: len(served.requests) > index, 8)
+            arrived = served.changed.wait_for(lambda: len(served.requests) > index, PATIENCE)
         assert arrived, f"no request came: {bytes(served.received)!r}"
         return served.requests[index]
 
     def stop(self) -> list[BaseException]:
         """End all connections; return the faults that scripts have met."""
-        self._scripts = []
         with self._changed:
+            self._scripts = []
             served, self.connections = self.connections, []
         for each in served:
             with contextlib.suppress(OSError):
@@ -175,26 +176,34 @@ class Backend:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
-            if not self._scripts:
-                sock.close()
-                continue
             served = Served(sock)
             with self._changed:
-                script = self._scripts[min(len(self.connections), len(self._scripts) - 1)]
+                scripts = self._scripts
+                if not scripts:
+                    sock.close()
+                    continue
+                script = scripts[min(len(self.connections), len(scripts) - 1)]
                 self.connections.append(served)
                 self._changed.notify_all()
             threading.Thread(target=self._play, args=(script, served), daemon=True).start()
 
+    def greeted(self, served: Served) -> bool:
+        """Make a new connection ready for its script; False when there is nothing to play."""
+        del served
+        return True
+
     def _play(self, script: Script, served: Served) -> None:
         try:
-            script(served)
+            if self.greeted(served):
+                script(served)
         except Ended as end:
             served.how = end.how
         except OSError as error:
             if served.sock.fileno() >= 0 and self._scripts:
                 served.fault = error
         except BaseException as error:  # noqa: BLE001 - handed to the test by `stop`
-            served.fault = error
+            if self._scripts:  # else we have ended the connection under its hands
+                served.fault = error
         finally:
             served.sock.close()
             served.done.set()

@@ -6,14 +6,31 @@ import contextlib
 import socket
 import ssl
 import struct
-import threading
-from collections.abc import Iterable
+import weakref
+from collections.abc import Iterable, Iterator
 
-from tests.wire.harness.message import Response, Stream, read_response
+from tests.wire.harness.message import PATIENCE, Response, Stream, read_response
+
+_made: list[weakref.ref[Client]] = []
+
+
+@contextlib.contextmanager
+def all_closed() -> Iterator[None]:
+    """Close, at the end, what was opened meanwhile and is still held, as by a test that failed."""
+    before = len(_made)
+    yield
+    for each in _made[before:]:
+        if (client := each()) is not None:
+            client.close()
+    del _made[before:]
 
 
 class Client(Stream):
     """One connection to the proxy."""
+
+    def __init__(self, sock: socket.socket, seconds: float = PATIENCE) -> None:
+        super().__init__(sock, seconds)
+        _made.append(weakref.ref(self))
 
     def send(self, data: bytes) -> None:
         """Send all of *data*."""
@@ -24,17 +41,6 @@ class Client(Stream):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             self.sock.sendall(piece)
-
-    def send_aside(self, data: bytes) -> threading.Thread:
-        """Send from a thread, for a peer that may stop reading; errors are the peer's choice."""
-
-        def run() -> None:
-            with contextlib.suppress(OSError):
-                self.sock.sendall(data)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        return thread
 
     def response(self, method: bytes = b"GET") -> Response:
         """Read one response to a request of *method*."""
@@ -60,15 +66,15 @@ class Client(Stream):
 
 
 def connect(
-    port: int, *, receive_buffer: int = 0, seconds: float = 10.0, source: str = "127.0.0.1"
+    port: int, *, receive_buffer: int = 0, seconds: float = PATIENCE, source: str = "127.0.0.1"
 ) -> Client:
     """Connect to the proxy; a small *receive_buffer* fills soon."""
     sock = socket.socket()
-    if receive_buffer:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    sock.bind((source, 0))
-    sock.settimeout(seconds)
     try:
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.bind((source, 0))
+        sock.settimeout(seconds)
         sock.connect(("127.0.0.1", port))
     except OSError:
         sock.close()
@@ -95,9 +101,9 @@ def connect_tls(
 
     An end without close_notify is an error, `ssl.SSLEOFError`.
     """
-    sock = socket.create_connection(("127.0.0.1", port), 10)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
     try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         secured = (context or tls_context()).wrap_socket(
             sock, server_hostname=name, session=session, suppress_ragged_eofs=False
         )

@@ -11,6 +11,7 @@ from h2.events import (
     ConnectionTerminated,
     DataReceived,
     Event,
+    PingAckReceived,
     RequestReceived,
     StreamEnded,
     StreamReset,
@@ -53,6 +54,7 @@ class Http2Server:
         self.reads = True
         self.asked: dict[int, Asked] = {}
         self.farewells: list[ConnectionTerminated] = []
+        self.pings = 0
         config = H2Configuration(
             client_side=False, header_encoding=None, validate_outbound_headers=False
         )
@@ -81,6 +83,13 @@ class Http2Server:
         for event in self.h2.receive_data(data):
             self._take(event)
         self.flush()
+
+    def settle(self) -> None:
+        """Wait until the proxy has acted on all that was sent: it answers a PING behind that."""
+        before = self.pings
+        self.h2.ping(bytes(8))
+        self.flush()
+        self.until(lambda: self.pings > before)
 
     def until(self, met: Callable[[], bool]) -> None:
         """Read until *met*."""
@@ -129,6 +138,8 @@ class Http2Server:
     def _take(self, event: Event) -> None:
         if isinstance(event, ConnectionTerminated):
             self.farewells.append(event)
+        elif isinstance(event, PingAckReceived):
+            self.pings += 1
         number = getattr(event, "stream_id", None)
         if isinstance(event, RequestReceived):
             fields = tuple((bytes(k), bytes(v)) for k, v in event.headers)

@@ -7,11 +7,16 @@ so every test also checks that all the proxy ever sends is clean.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
+import threading
 from typing import Final
 
 import attrs
+
+PATIENCE: Final = 15.0
+"""How long anything is waited for that has to happen, in seconds; a machine may be slow."""
 
 Field = tuple[bytes, bytes]
 Fields = tuple[Field, ...]
@@ -41,7 +46,7 @@ class Ended(ConnectionError):
 class Stream:
     """A socket with a buffer; ``received`` keeps every byte that ever came."""
 
-    def __init__(self, sock: socket.socket, seconds: float = 10.0) -> None:
+    def __init__(self, sock: socket.socket, seconds: float = PATIENCE) -> None:
         self.sock = sock
         sock.settimeout(seconds)
         self.received = bytearray()
@@ -87,6 +92,18 @@ class Stream:
             except Ended as end:
                 self._read = len(self.received)
                 return end.partial, end.how
+
+    def send_aside(self, data: bytes) -> threading.Thread:
+        """Send from a thread, for a peer that may stop reading; errors are the peer's choice."""
+
+        def run() -> None:
+            # An SSL object that is closed meanwhile has nothing to write with any more.
+            with contextlib.suppress(OSError, AttributeError):
+                self.sock.sendall(data)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
 
     def ending(self) -> str:
         """Wait for the end of the connection, which must come without another byte."""

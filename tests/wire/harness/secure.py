@@ -15,6 +15,7 @@ import attrs
 
 from tests.strategies.certificates import Pair
 from tests.wire.harness.backend import Backend, Script, Served
+from tests.wire.harness.message import PATIENCE
 
 PREFIX = "pipy.ingress.kubernetes.io/"
 
@@ -42,6 +43,8 @@ def server_context(folder: Path, pair: Pair, *issuers: Pair) -> ssl.SSLContext:
 class _Accepted(ssl.SSLSocket):
     """A connection that a reset may have ended already: its handshake says so, not its making."""
 
+    asked_name: str | None = None
+
     def getpeername(self) -> Any:
         """Return the peer; where nobody is left, nothing of it (`wrap_socket` would raise)."""
         try:
@@ -50,44 +53,48 @@ class _Accepted(ssl.SSLSocket):
             return ("", 0)
 
 
+def _note_name(sock: Any, name: str | None, _: ssl.SSLContext) -> None:
+    sock.asked_name = name
+
+
 class SecureBackend(Backend):
     """A `Backend` behind TLS; ``seen`` and ``failures`` tell of its handshakes."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         super().__init__()
         self.context = context
+        context.sni_callback = _note_name
         self.seen: list[Seen] = []
         self.failures: list[str] = []
         self.alpn: list[str | None] = []
 
-    def _play(self, script: Script, served: Served) -> None:
-        names: list[str | None] = []
-        self.context.sni_callback = lambda _, name, __: names.append(name)
+    def greeted(self, served: Served) -> bool:
+        """Shake hands."""
         # Else an answer waits 40 ms for the acknowledgement of the session tickets.
         served.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         served.sock = secured = self.context.wrap_socket(
             served.sock, server_side=True, do_handshake_on_connect=False
         )
+        assert isinstance(secured, _Accepted)
         try:
             secured.do_handshake()
         except OSError as error:
             self.failures.append(str(error))
             _leave(secured)
-            served.done.set()
-            return
+            return False
         client = secured.getpeercert() or {}
         subject: Any = client.get("subject", ())
         common_name = subject[0][0][1] if subject else ""
         resumed = bool(secured.session_reused)
-        self.seen.append(Seen(names[0] if names else None, resumed, common_name))
+        self.seen.append(Seen(secured.asked_name, resumed, common_name))
         self.alpn.append(secured.selected_alpn_protocol())
-        super()._play(script, served)
+        return True
 
 
 def _leave(secured: ssl.SSLSocket) -> None:
     """Close, but not before the peer has: a reset could overtake the alert."""
     with socket.socket(fileno=secured.detach()) as sock, contextlib.suppress(OSError):
-        sock.settimeout(5)
+        sock.settimeout(PATIENCE)
         sock.shutdown(socket.SHUT_WR)
         while sock.recv(65536):
             pass
