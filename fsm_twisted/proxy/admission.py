@@ -16,7 +16,7 @@ from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.policy import ClientVerification, PlainAccess, VerifyClient
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
-_NUMBER = re.compile(rb"0*([0-9]+)")
+_NUMBER = re.compile(rb"0*([0-9]{1,9})([0-9]*)")
 _MOST_HOPS = 999_999_999
 _ACME = b"/.well-known/acme-challenge/"
 _ACME_ROUTE = _ACME.decode("ascii")
@@ -166,11 +166,10 @@ def _count_hop(head: RequestHead) -> RequestHead | None:
     fields = []
     for name, value in head.fields:
         if name.lower() == b"max-forwards" and (found := _NUMBER.fullmatch(value)):
-            digits = found[1]
-            hops = int(digits) if len(digits) < 10 else _MOST_HOPS + 1
-            if not hops:
+            if not int(found[1]):
                 return None
-            fields.append((name, b"%d" % (hops - 1)))
+            hops = _MOST_HOPS if found[2] else int(found[1]) - 1
+            fields.append((name, b"%d" % hops))
         else:
             fields.append((name, value))
     return attrs.evolve(head, fields=tuple(fields))
