@@ -38,8 +38,9 @@ from benchmarks.cluster_load import Backend, Writer, host
 from benchmarks.doors import Door, open_doors
 from benchmarks.measure import BenchmarkError, cpu_nanoseconds
 from benchmarks.memory import Figure
+from benchmarks.site import free_port
 from tests.cluster.control_plane import ADMIN, ControlPlane, missing_binaries
-from tests.wire.harness.program import Program, free_port, is_ready
+from tests.wire.harness.program import Program, is_ready
 from tests.workers.processes import children
 
 HEADINGS = ("load", "of", "measured", "promise", "kept")

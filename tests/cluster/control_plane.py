@@ -13,7 +13,6 @@ import ipaddress
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -33,6 +32,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from cryptography.x509.oid import NameOID
+
+from tests.ports import free_ports
 
 START_SECONDS = 90.0
 ADMIN = "admin-token"
@@ -64,7 +65,7 @@ class ControlPlane:
         self.folder = folder
         self._flags = flags
         self._bin = Path(os.environ["KUBEBUILDER_ASSETS"])
-        self._etcd_port, self._peer_port, self.port = _free_ports(3)
+        self._etcd_port, self._peer_port, self.port = free_ports(3)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.ca = Authority(folder)
         self.host = "127.0.0.1"
@@ -337,11 +338,3 @@ def _name(name: str, organization: str = "") -> x509.Name:
     if organization:
         parts.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
     return x509.Name(parts)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

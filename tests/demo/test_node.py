@@ -22,7 +22,7 @@ from fsm_twisted.demo.folder import bodies_in, remove_document, write_document
 from fsm_twisted.demo.node import Node, NodeReactor
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SECONDS = 10.0
+SECONDS = 20.0
 
 
 def example(name: str) -> dict[str, Document]:

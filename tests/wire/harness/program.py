@@ -14,15 +14,9 @@ from pathlib import Path
 
 import attrs
 
+from tests.ports import free_ports
+
 TWISTD = str(Path(sys.executable).with_name("twistd"))
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on at the moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 @attrs.define
@@ -120,7 +114,7 @@ def start(manifests: Path, log_path: Path, *options: str, seconds: float = 30.0)
 
 
 def _launch(manifests: Path, log_path: Path, options: tuple[str, ...]) -> Program:
-    ports = [free_port() for _ in range(3)]
+    ports = free_ports(3)
     listeners = [
         word
         for name, port in zip(("--http", "--https", "--admin"), ports, strict=True)
