@@ -155,7 +155,7 @@ static int is_kept_alive(const struct line *line)
 }
 
 /* The number of exactly "[Cc]ontent-[Ll]ength: ?" and up to 15 digits; -1 for anything else. */
-static Py_ssize_t length_of(const struct line *line)
+static int64_t length_of(const struct line *line)
 {
     bytes name = line->name, at = line->value;
     if (line->size != 14 || (name[0] | 32) != 'c' || memcmp(name + 1, "ontent-", 7) != 0 || (name[8] | 32) != 'l'
@@ -165,7 +165,7 @@ static Py_ssize_t length_of(const struct line *line)
         at++;
     if (line->end - at < 1 || line->end - at > 15)
         return -1;
-    Py_ssize_t length = 0;
+    int64_t length = 0; /* 15 digits fit, whatever a size may be here */
     for (; at < line->end; at++) {
         if (!(kind[*at] & DIGIT))
             return -1;
@@ -204,7 +204,7 @@ static int hex_digit(unsigned char c)
 static int is_one_body(bytes at, bytes end)
 {
     for (int chunk = 0; chunk < MOST_CHUNKS; chunk++) {
-        Py_ssize_t size = 0;
+        int64_t size = 0;
         int digits = 0;
         for (; at < end && hex_digit(*at) >= 0; digits++, at++) {
             if (digits == 8)
@@ -242,7 +242,7 @@ struct request {
 static int scan_request(bytes data, bytes end, struct request *found)
 {
     bytes p = data;
-    Py_ssize_t length = -1;
+    int64_t length = -1;
     memset(found, 0, sizeof *found);
     for (;; found->method++) {
         if (found->method == METHODS)
@@ -411,8 +411,8 @@ struct answer {
 
 static int scan_answer(bytes data, bytes end, int is_head, struct answer *found)
 {
-    bytes p = data + 12, goes_on_at = NULL; /* where Connection may have its one Keep-Alive */
-    Py_ssize_t length = -1;
+    bytes p, goes_on_at = NULL; /* where Connection may have its one Keep-Alive */
+    int64_t length = -1;
     int has_chunks = 0;
     memset(found, 0, sizeof *found);
     /* A status of three digits, from 200 to 599; of those that end in 04 only two that have no body. */
@@ -422,6 +422,7 @@ static int scan_answer(bytes data, bytes end, int is_head, struct answer *found)
     int is_bare = data[10] == '0' && data[11] == '4';
     if (is_bare && data[9] > '3')
         return 0;
+    p = data + 12;
     if (*p != ' ') /* which is sent even where no reason follows (RFC 9112 section 4) */
         return 0;
     p = value_end(p, end);

@@ -41,20 +41,25 @@ static PyObject *plain_recv(PyObject *self, PyObject *size)
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "negative size");
     if (wanted > READ_BYTES)
         wanted = READ_BYTES;
-    if (!spare && !(spare = PyBytes_FromStringAndSize(NULL, READ_BYTES)))
+    /* It is nobody else's meanwhile: a signal's handler may read as well. */
+    PyObject *data = spare ? spare : PyBytes_FromStringAndSize(NULL, READ_BYTES), *small = NULL;
+    spare = NULL;
+    if (!data)
         return NULL;
     ssize_t got;
     do
-        got = recv(((struct plain *)self)->socket->fd, PyBytes_AS_STRING(spare), wanted, 0);
+        got = recv(((struct plain *)self)->socket->fd, PyBytes_AS_STRING(data), wanted, 0);
     while (got < 0 && errno == EINTR && PyErr_CheckSignals() == 0);
-    if (got < 0)
-        return PyErr_Occurred() ? NULL : PyErr_SetFromErrno(PyExc_OSError);
-    if (got <= SMALL_BYTES)
-        return PyBytes_FromStringAndSize(PyBytes_AS_STRING(spare), got);
-    PyObject *data = spare;
-    spare = NULL;
-    _PyBytes_Resize(&data, got);
-    return data;
+    if (got > SMALL_BYTES) {
+        _PyBytes_Resize(&data, got);
+        return data;
+    }
+    if (got >= 0)
+        small = PyBytes_FromStringAndSize(PyBytes_AS_STRING(data), got);
+    else if (!PyErr_Occurred())
+        PyErr_SetFromErrno(PyExc_OSError);
+    Py_XSETREF(spare, data);
+    return small;
 }
 
 static PyObject *plain_send(PyObject *self, PyObject *data)

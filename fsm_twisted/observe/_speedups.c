@@ -64,19 +64,17 @@ static PyObject *observe(PyObject *self, PyObject *const *args, Py_ssize_t count
 {
     if (count != 4)
         return PyErr_Format(PyExc_TypeError, "observe(method, status_class, seconds, upstream)");
+    Py_ssize_t at = place_of(args[0], args[1]); /* may run anything: the collector, for one */
+    if (at < 0 && PyErr_Occurred())
+        return NULL;
     PyObject *counts = *slot_at(self, counts_at);
-    if (counts && PyList_CheckExact(counts) && PyList_GET_SIZE(counts) >= behind_buckets()
-        && is_float(*slot_at(self, duration_at)) && is_float(*slot_at(self, upstream_at)) && is_float(args[2])
-        && is_float(args[3])) {
-        Py_ssize_t at = place_of(args[0], args[1]);
-        if (at >= 0 && at < PyList_GET_SIZE(counts)) {
-            if (!count_at(counts, at) || !add(self, counts, PyFloat_AS_DOUBLE(args[2]), duration_at, 0)
-                || !add(self, counts, PyFloat_AS_DOUBLE(args[3]), upstream_at, 1))
-                return NULL;
-            Py_RETURN_NONE;
-        }
-        if (PyErr_Occurred())
+    if (at >= 0 && counts && PyList_CheckExact(counts) && PyList_GET_SIZE(counts) >= behind_buckets()
+        && at < PyList_GET_SIZE(counts) && is_float(*slot_at(self, duration_at))
+        && is_float(*slot_at(self, upstream_at)) && is_float(args[2]) && is_float(args[3])) {
+        if (!count_at(counts, at) || !add(self, counts, PyFloat_AS_DOUBLE(args[2]), duration_at, 0)
+            || !add(self, counts, PyFloat_AS_DOUBLE(args[3]), upstream_at, 1))
             return NULL;
+        Py_RETURN_NONE;
     }
     PyObject *all[] = {self, args[0], args[1], args[2], args[3]};
     return PyObject_Vectorcall(reference, all, 5, NULL);
