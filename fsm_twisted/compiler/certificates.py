@@ -36,6 +36,8 @@ _SMALLEST_RSA_BITS: Final = 2048
 _CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 _LONGEST_CHAIN: Final = 16
 _LARGEST_PEM: Final = 1 << 20
+# Whoever changes a Secret again and again shall not fill the memory with what it has been.
+_LARGEST_REMEMBERED: Final = 1 << 15
 _NO_NAMES: Final = (
     x509.ExtensionNotFound,
     x509.DuplicateExtension,
@@ -75,20 +77,27 @@ class _Unusable(Exception):
 
 
 def parse_certificate(data: Mapping[str, bytes]) -> ParsedCertificate | CertificateFault:
-    """Read ``tls.crt`` and ``tls.key`` of a Secret's *data*; remembered by content."""
+    """Read ``tls.crt`` and ``tls.key`` of a Secret's *data*; what is not large is remembered."""
     for name in ("tls.crt", "tls.key"):
         if not data.get(name):
             return CertificateFault(f"{name} is missing or empty")
         if len(data[name]) > _LARGEST_PEM:
             return CertificateFault(f"{name} is larger than 1 MiB")
-    return _parse_pair(data["tls.crt"], data["tls.key"])
+    pair = (data["tls.crt"], data["tls.key"])
+    is_usual = sum(map(len, pair)) <= _LARGEST_REMEMBERED
+    return _parse_pair(*pair) if is_usual else _parse_pair.__wrapped__(*pair)
 
 
-@lru_cache(maxsize=4096)
 def parse_authorities(pem: bytes) -> bytes | CertificateFault:
     """Read ``ca.crt`` of a Secret: the certificates in it as plain PEM, each once."""
     if len(pem) > _LARGEST_PEM:
         return CertificateFault("ca.crt is larger than 1 MiB")
+    return _parse_authorities(pem)
+
+
+# Few differ; but one may be the whole of what browsers trust, and name many hosts.
+@lru_cache(maxsize=128)
+def _parse_authorities(pem: bytes) -> bytes | CertificateFault:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
         try:
@@ -147,7 +156,7 @@ def _check_strength(key: PrivateKeyTypes) -> None:
         ):
             return
         case _:
-            what = "tls.key is neither RSA nor EC nor Ed25519"
+            what = "tls.key is neither RSA nor EC nor Ed25519 nor Ed448"
     raise _Unusable(what)
 
 
@@ -201,9 +210,14 @@ class LeafText:
     key: str
 
 
-@lru_cache(maxsize=16384)
 def describe_leaf(chain_pem: bytes) -> LeafText | None:
     """Describe the first certificate of a chain; None for what holds none."""
+    is_usual = len(chain_pem) <= _LARGEST_REMEMBERED
+    return _describe_leaf(chain_pem) if is_usual else _describe_leaf.__wrapped__(chain_pem)
+
+
+@lru_cache(maxsize=16384)
+def _describe_leaf(chain_pem: bytes) -> LeafText | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
         try:

@@ -152,7 +152,6 @@ REPLIES = _replies(
         "Service Unavailable",
         "a security setting of the Ingress cannot be honoured",
     ),
-    ("internal_error", 500, "Internal Server Error", "a fault of the proxy; see its log"),
 )
 
 
@@ -217,7 +216,7 @@ FINDINGS = _findings(
     (
         "claim_lost",
         _E,
-        "an older Ingress has the same host and path",
+        "another Ingress has the same host and path, and comes first",
         "remove one of the two, or change host or path",
     ),
     (
@@ -244,12 +243,6 @@ FINDINGS = _findings(
         _W,
         "an annotation of ours that does not exist",
         "see docs/annotations.md for the names",
-    ),
-    (
-        "annotation_unavailable",
-        _W,
-        "an annotation of FSM that this version does not honour yet",
-        "remove it, or use a version that honours it",
     ),
     (
         "security_unsupported",

@@ -154,6 +154,16 @@ def test_an_unusable_pair_is_told_with_the_key_at_fault(
     assert words in found.what
 
 
+def test_only_small_certificates_are_remembered() -> None:
+    pair = make_pair("remembered", ("remembered.test",))
+    small, large = pair.data, {**pair.data, "tls.crt": pair.crt + b"#" * 40_000}
+    first = parse_certificate(small)
+
+    assert parse_certificate(small) is first
+    assert parse_certificate(large) == first
+    assert parse_certificate(large) is not parse_certificate(large)
+
+
 def test_a_bad_secret_harms_only_its_own_hosts() -> None:
     bad = Secret(Metadata("bad", "default"), "kubernetes.io/tls", {"tls.crt": b"x"})
 
