@@ -15,6 +15,7 @@ from fsm_twisted.proxy.http2_answers import (
     size_of,
 )
 from fsm_twisted.proxy.http2_output import Http2Output
+from fsm_twisted.proxy.sides import tell_gone
 from fsm_twisted.proxy.strict_transport import line_unless_said
 from fsm_twisted.proxy.websocket import answered_without_key, is_accepted
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
@@ -328,10 +329,5 @@ class Http2Stream(Http2Output):
         if self.is_over:
             return
         self.let_go()
-        exchange, self.exchange = self.exchange, None
-        tunnel, self.tunnel = self.tunnel, None
-        if exchange is not None:
-            exchange.client_gone()
-        if tunnel is not None:
-            tunnel.closed(self)
+        tell_gone(self)
         self.unregister_producer()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fsm_twisted.proxy.lingering import Lingering
+from fsm_twisted.proxy.sides import tell_gone
 
 if TYPE_CHECKING:
     from fsm_twisted.proxy.client import Peer
@@ -89,10 +90,5 @@ class SerialConnection(Lingering):
         """Tell whoever is on the other side, once."""
         self.plane.sweep.discard(self)
         self._input = b""
-        exchange, self.exchange = self.exchange, None
-        tunnel, self.tunnel = self.tunnel, None
-        if exchange is not None:
-            exchange.client_gone()
-        if tunnel is not None:
-            tunnel.closed(self)
+        tell_gone(self)
         self.plane.forget(self)

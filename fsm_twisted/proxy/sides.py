@@ -60,7 +60,28 @@ class Side(Producer, Protocol):
         """Close now."""
 
 
-class ClientSide(Side, Protocol):
+class ServedSide(Side, Protocol):
+    """
+    A client's side: it has an exchange, or is a tunnel, or neither.
+
+    Attributes:
+        exchange: The one being served.
+    """
+
+    exchange: Exchange | None
+
+
+def tell_gone(side: ServedSide) -> None:
+    """Tell whatever *side* serves, once, that the client is gone."""
+    exchange, side.exchange = side.exchange, None
+    tunnel, side.tunnel = side.tunnel, None
+    if exchange is not None:
+        exchange.client_gone()
+    if tunnel is not None:
+        tunnel.closed(side)
+
+
+class ClientSide(ServedSide, Protocol):
     """
     Who has asked: an HTTP/1 connection, or a stream of an HTTP/2 one.
 
@@ -69,11 +90,9 @@ class ClientSide(Side, Protocol):
     answer it adds to the exchange's account, by `Account.note_output`.
 
     Attributes:
-        exchange: The one being served.
         asked: A request that is answered by us, while that is being written down.
     """
 
-    exchange: Exchange | None
     asked: Asked | None
 
     @property

@@ -12,7 +12,7 @@ from fsm_twisted.observe.report import Report, UpstreamCounts
 from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.proxy.places import Refusal
 from fsm_twisted.proxy.plane import DataPlane
-from fsm_twisted.proxy.telemetry import UPSTREAMS_PER_PIECE
+from fsm_twisted.proxy.telemetry import UPSTREAMS_PER_PIECE, news_of
 from fsm_twisted.workers.channel import Kind
 from fsm_twisted.workers.counts import (
     LONGEST_SECONDS,
@@ -120,3 +120,17 @@ def test_many_busy_upstreams_are_told_as_often_as_their_number_allows(world: Wor
         sum(UpstreamCounts.of(state.cells).requests.values())
         for state in world.plane.runtime.upstreams.values()
     ) == (seconds * number)
+
+
+def test_what_nobody_uses_is_looked_at_a_piece_a_turn_and_not_told(world: World) -> None:
+    number = 4 * UPSTREAMS_PER_PIECE
+    world.plane.activate(serving(*(upstream("web", 1, ingress=f"i{n}") for n in range(number))))
+    *_, last = world.plane.runtime.upstreams.values()
+    last.cells.observe(b"GET", 2, 0.5, 0.25)
+    assert [len(each.upstreams) for each in news_of(world.plane)] == [0, 0, 0, 1, 0]
+
+    last.cells.observe(b"GET", 2, 0.5, 0.25)
+    world.plane.budget.requests += 1
+
+    # One piece, and the counters.
+    assert world.told(TELL_SECONDS) == 2
