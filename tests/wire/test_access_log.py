@@ -19,7 +19,7 @@ from tests.wire.harness.backend import Served, once
 from tests.wire.harness.client import Client, connect, connect_tls
 from tests.wire.harness.lanes import Lane, World
 from tests.wire.harness.message import PATIENCE, Ended
-from tests.wire.harness.program import Program, running
+from tests.wire.harness.program import Program, running, whole_lines
 from tests.wire.test_metrics import scrape, total
 from tests.workers.processes import children, until
 
@@ -38,8 +38,7 @@ class Logged:
         """Wait for so many lines with *mark*, and take care that no more come."""
         deadline = time.monotonic() + seconds
         while True:
-            text = self.path.read_text() if self.path.exists() else ""
-            found = [line for line in text.splitlines() if mark in line]
+            found = [line for line in whole_lines(self.path) if mark in line]
             if len(found) >= count or time.monotonic() > deadline:
                 assert len(found) == count, found
                 return found

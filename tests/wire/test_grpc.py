@@ -19,13 +19,9 @@ from tests.strategies.certificates import make_pair
 from tests.wire.harness.grpc_world import Calls, GrpcServer
 from tests.wire.harness.http2 import connect_h2c
 from tests.wire.harness.message import PATIENCE
-from tests.wire.harness.program import Program, running
-from tests.wire.harness.secure import (
-    Listening,
-    Manifests,
-    SecureBackend,
-    server_context,
-)
+from tests.wire.harness.objects import Listening
+from tests.wire.harness.program import Program, running, whole_lines
+from tests.wire.harness.secure import Manifests, SecureBackend, server_context
 from tests.wire.test_metrics import scrape, total
 from tests.workers.processes import until
 
@@ -284,7 +280,7 @@ def test_calls_are_counted_by_the_status_that_the_client_got(
     assert by_status(program, "nobody-test")["14"] > 0
 
     def logged(host: str) -> list[tuple[str, int]]:
-        lines = map(json.loads, (logs / "grpc-access").read_text().splitlines())
+        lines = map(json.loads, whole_lines(logs / "grpc-access"))
         return [(each["origin"], each["grpc_status"]) for each in lines if each["host"] == host]
 
     of_pods = [("upstream", 0), ("upstream", 0), ("upstream", 9), ("upstream", 12)]

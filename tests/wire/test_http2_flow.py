@@ -33,7 +33,7 @@ from tests.wire.harness.http2 import (
 )
 from tests.wire.harness.lanes import Lane, World
 from tests.wire.harness.message import PATIENCE, Ended
-from tests.wire.harness.program import Program, running, start
+from tests.wire.harness.program import Program, running, start, whole_lines
 from tests.wire.test_life import WORKERS, Download, wait_refused
 from tests.workers.processes import until
 
@@ -463,9 +463,7 @@ def test_the_access_log_names_the_version(clear: Program, world: World, logs: Pa
     client.close()
 
     def lines() -> list[str]:
-        text = (logs / "clear-access").read_text()
-        whole = text[: text.rfind("\n") + 1].splitlines()
-        return [line for line in whole if "/marked" in line]
+        return [line for line in whole_lines(logs / "clear-access") if "/marked" in line]
 
     until(lambda: len(lines()) == 2)
     assert {(each["protocol"], each["status"]) for each in map(json.loads, lines())} == {

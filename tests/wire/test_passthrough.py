@@ -24,7 +24,7 @@ from tests.wire.harness.backend import OK, Backend, Script, Served
 from tests.wire.harness.client import Client, connect, connect_tls, tls_context
 from tests.wire.harness.http2 import connect_h2
 from tests.wire.harness.message import PATIENCE, Ended
-from tests.wire.harness.program import Program, running
+from tests.wire.harness.program import Program, running, whole_lines
 from tests.wire.harness.secure import Manifests, SecureBackend, server_context
 from tests.wire.test_metrics import scrape, total
 from tests.workers.processes import until
@@ -97,8 +97,8 @@ class Ground:
         found: list[dict[str, Any]] = []
 
         def are_there() -> bool:
-            text = self.log.read_text() if self.log.exists() else ""
-            found[:] = [json.loads(each) for each in text.splitlines() if f'"{host}"' in each]
+            lines = [each for each in whole_lines(self.log) if f'"{host}"' in each]
+            found[:] = map(json.loads, lines)
             return len([each for each in found if each["server_name"] == host]) >= count
 
         until(are_there)

@@ -17,6 +17,7 @@ import attrs
 
 from tests.strategies.certificates import make_pair
 from tests.wire.harness.backend import Backend
+from tests.wire.harness.objects import an_object, ingress_class, service
 
 PREFIX = "pipy.ingress.kubernetes.io/"
 SINGLE, DOUBLE = 800, 60
@@ -123,30 +124,6 @@ class World:
         return self.used[-1]
 
 
-def _object(version: str, kind: str, name: str, **parts: Any) -> dict[str, Any]:
-    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **parts}
-
-
-def _service(name: str, backends: tuple[Backend, ...]) -> list[dict[str, Any]]:
-    service = _object(
-        "v1", "Service", name, spec={"ports": [{"name": "http", "port": 80, "targetPort": 80}]}
-    )
-    slices = [
-        _object(
-            "discovery.k8s.io/v1",
-            "EndpointSlice",
-            f"{name}-{number}",
-            addressType="IPv4",
-            ports=[{"name": "http", "port": backend.port, "protocol": "TCP"}],
-            endpoints=[{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
-        )
-        for number, backend in enumerate(backends)
-    ]
-    for each in slices:
-        each["metadata"]["labels"] = {"kubernetes.io/service-name": name}
-    return [service, *slices]
-
-
 def _rule(host: str, service: str) -> dict[str, Any]:
     path = {
         "path": "/only" if host == "paths.test" else "/",
@@ -162,7 +139,7 @@ def _label(host: str) -> str:
 
 def _secret(host: str) -> dict[str, Any]:
     pair = make_pair(host, (host,))
-    return _object(
+    return an_object(
         "v1",
         "Secret",
         f"tls-{_label(host)}",
@@ -174,12 +151,12 @@ def _secret(host: str) -> dict[str, Any]:
 def _named_objects(host: str, lane: Lane) -> list[dict[str, Any]]:
     name = _label(host)
     spec: dict[str, Any] = {"ingressClassName": "pipy", "rules": [_rule(host, name)]}
-    objects = _service(name, lane.backends)
+    objects = service(name, lane.backends, 80)
     if host in TLS_HOSTS:
         secret = _secret(host)
         spec["tls"] = [{"hosts": [host], "secretName": secret["metadata"]["name"]}]
         objects.append(secret)
-    ingress = _object("networking.k8s.io/v1", "Ingress", name, spec=spec)
+    ingress = an_object("networking.k8s.io/v1", "Ingress", name, spec=spec)
     ingress["metadata"]["annotations"] = {PREFIX + k: v for k, v in NAMED[host].items()}
     return [*objects, ingress]
 
@@ -193,14 +170,7 @@ def build_world(folder: Path) -> World:
     http2 = [*singles, *doubles]
     named = {host: Lane(host.replace("*", "x").encode(), (Backend(),)) for host in NAMED}
     lanes = [*single, *double, Lane(b"empty.test", ())]
-    objects = [
-        _object(
-            "networking.k8s.io/v1",
-            "IngressClass",
-            "pipy",
-            spec={"controller": "flomesh.io/ingress-pipy"},
-        )
-    ]
+    objects = [ingress_class()]
     objects += _lanes_objects("lanes", lanes, {})
     objects += _lanes_objects("lanes-http2", http2, {"upstream-protocol": "H2C"})
     for host, lane in named.items():
@@ -216,10 +186,10 @@ def _lanes_objects(
     name: str, lanes: list[Lane], annotations: dict[str, str]
 ) -> list[dict[str, Any]]:
     """Return Services of all *lanes*, and an Ingress that leads to them."""
-    services = [(lane, lane.host.decode().replace(".", "-")) for lane in lanes]
-    rules = [_rule(lane.host.decode(), service) for lane, service in services]
+    named = [(lane, lane.host.decode().replace(".", "-")) for lane in lanes]
+    rules = [_rule(lane.host.decode(), each) for lane, each in named]
     spec = {"ingressClassName": "pipy", "rules": rules}
-    ingress = _object("networking.k8s.io/v1", "Ingress", name, spec=spec)
+    ingress = an_object("networking.k8s.io/v1", "Ingress", name, spec=spec)
     ingress["metadata"]["annotations"] = {PREFIX + k: v for k, v in annotations.items()}
-    objects = [each for lane, service in services for each in _service(service, lane.backends)]
+    objects = [part for lane, each in named for part in service(each, lane.backends, 80)]
     return [*objects, ingress]

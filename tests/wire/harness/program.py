@@ -67,6 +67,12 @@ class Program:
         assert at < 0, log[max(0, at - 300) : at + 3000]
 
 
+def whole_lines(path: Path) -> list[str]:
+    """Return the lines of a file that somebody is writing, of the last one no mere part."""
+    text = path.read_text() if path.exists() else ""
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
 def is_ready(admin: int) -> bool:
     """Ask /readyz once."""
     try:

@@ -9,13 +9,14 @@ import socket
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 
 from tests.strategies.certificates import Pair
 from tests.wire.harness.backend import Backend, Script, Served
 from tests.wire.harness.message import PATIENCE
+from tests.wire.harness.objects import Listening, an_object, ingress_class, service
 
 PREFIX = "pipy.ingress.kubernetes.io/"
 
@@ -113,17 +114,6 @@ def ending(response: bytes) -> Script:
     return run
 
 
-def _object(version: str, kind: str, name: str, **parts: Any) -> dict[str, Any]:
-    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **parts}
-
-
-class Listening(Protocol):
-    """Something with a port on the loopback."""
-
-    @property
-    def port(self) -> int: ...
-
-
 @attrs.frozen
 class Manifests:
     """A folder that the program follows; each method writes one file, at once and whole."""
@@ -145,7 +135,7 @@ class Manifests:
     ) -> None:
         """Write a Secret."""
         encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
-        document = _object("v1", "Secret", name, type=kind, data=encoded)
+        document = an_object("v1", "Secret", name, type=kind, data=encoded)
         document["metadata"]["namespace"] = namespace
         self._write(f"secret-{namespace}-{name}", document)
 
@@ -155,21 +145,7 @@ class Manifests:
 
     def service(self, name: str, *backends: Listening) -> None:
         """Write a Service with port 443 and its endpoints."""
-        service = _object("v1", "Service", name, spec={"ports": [{"name": "s", "port": 443}]})
-        slices = [
-            _object(
-                "discovery.k8s.io/v1",
-                "EndpointSlice",
-                f"{name}-{number}",
-                addressType="IPv4",
-                ports=[{"name": "s", "port": backend.port, "protocol": "TCP"}],
-                endpoints=[{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
-            )
-            for number, backend in enumerate(backends)
-        ]
-        for each in slices:
-            each["metadata"]["labels"] = {"kubernetes.io/service-name": name}
-        self._write(f"service-{name}", service, *slices)
+        self._write(f"service-{name}", *service(name, backends, 443))
 
     def ingress(
         self,
@@ -184,7 +160,7 @@ class Manifests:
         backend = {"service": {"name": service, "port": {"number": 443}}}
         path = {"path": prefix, "pathType": "Prefix", "backend": backend}
         rules = [{"host": host, "http": {"paths": [path]}} for host in hosts]
-        document = _object(
+        document = an_object(
             "networking.k8s.io/v1",
             "Ingress",
             name,
@@ -202,5 +178,4 @@ class Manifests:
 
     def ingress_class(self) -> None:
         """Write the class of all Ingresses."""
-        spec = {"controller": "flomesh.io/ingress-pipy"}
-        self._write("class", _object("networking.k8s.io/v1", "IngressClass", "pipy", spec=spec))
+        self._write("class", ingress_class())
