@@ -30,7 +30,7 @@ class PassingBackend:
 
 
 @attrs.frozen
-class _Place:
+class Place:
     """A path of a rule, and its field."""
 
     path: IngressPath
@@ -43,39 +43,50 @@ def passing_backends(ingress: Ingress, book: FindingBook) -> Mapping[str, Passin
 
     None when that is not said of each of its rules: nothing of the Ingress can be served then.
     """
-    hosts: dict[str, list[_Place]] = {rule.host: [] for rule in ingress.rules}
-    for where, host, path in ingress.paths():
-        hosts[host].append(_Place(path, where))
+    hosts = dict.fromkeys(rule.host for rule in ingress.rules)
     if not hosts or "" in hosts:
         what = "TLS can only go through for the host of a rule, and one of them has none"
         if not hosts:
             what = "TLS can only go through for the host of a rule, and there is no rule"
         book.note(ref_of(ingress), "passthrough_invalid", "spec.rules", what, _REFUSED)
         return None
-    found = {host: _backend_of(ingress, places) for host, places in hosts.items()}
+    chosen = roots(ingress)
+    found = {host: _backend_of(ingress, chosen.get(host)) for host in hosts}
     homeless = [host for host, backend in found.items() if backend is None]
     for host in homeless:
         what = f"host {host} has no path '/', and the Ingress has no default backend"
         book.note(ref_of(ingress), "passthrough_invalid", "spec.rules", what, _REFUSED)
     if homeless:
         return None
-    for places in hosts.values():
-        _note_other_paths(ingress, places, book)
+    _note_other_paths(ingress, chosen, book)
     return {host: backend for host, backend in found.items() if backend is not None}
 
 
-def _backend_of(ingress: Ingress, places: list[_Place]) -> PassingBackend | None:
-    roots = [each for each in places if each.path.path == "/"]
-    if roots:
-        best = min(roots, key=lambda each: _ORDER.index(each.path.path_type))
-        return PassingBackend(best.path.backend, f"{best.where}.backend")
+def roots(ingress: Ingress) -> Mapping[str, Place]:
+    """Return the path ``/`` of each host that has one; of several, the one that counts."""
+    found: dict[str, Place] = {}
+    for where, host, path in ingress.paths():
+        if path.path == "/":
+            best = found.setdefault(host, Place(path, where))
+            if _ORDER.index(path.path_type) < _ORDER.index(best.path.path_type):
+                found[host] = Place(path, where)
+    return found
+
+
+def _backend_of(ingress: Ingress, root: Place | None) -> PassingBackend | None:
+    if root is not None:
+        return PassingBackend(root.path.backend, f"{root.where}.backend")
     if ingress.default_backend is not None:
         return PassingBackend(ingress.default_backend, ingress.default_where)
     return None
 
 
-def _note_other_paths(ingress: Ingress, places: list[_Place], book: FindingBook) -> None:
-    for each in places:
-        if each.path.path != "/":
-            what = f"path {shown(each.path.path)} has no meaning where TLS is not opened"
-            book.note(ref_of(ingress), "passthrough_ignored", each.where, what, "it is left out")
+def _note_other_paths(ingress: Ingress, chosen: Mapping[str, Place], book: FindingBook) -> None:
+    for where, host, path in ingress.paths():
+        if path.path != "/":
+            what = f"path {shown(path.path)} has no meaning where TLS is not opened"
+            book.note(ref_of(ingress), "passthrough_ignored", where, what, "it is left out")
+        elif path.backend != chosen[host].path.backend:
+            what = f"{chosen[host].where} has the path / of host {host} as well"
+            served = f"TLS goes to what {chosen[host].where} says"
+            book.note(ref_of(ingress), "claim_repeated", where, what, served)

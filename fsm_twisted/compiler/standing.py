@@ -10,6 +10,7 @@ import attrs
 from fsm_twisted.compiler.claims import OVERALL, Bid, default_bids
 from fsm_twisted.compiler.host_claims import HostBid
 from fsm_twisted.compiler.parts import Part
+from fsm_twisted.compiler.passthrough import Place, roots
 from fsm_twisted.compiler.paths import normal_path
 from fsm_twisted.compiler.routes import Claim, ClaimKey
 from fsm_twisted.compiler.tls import TLSEntry
@@ -79,9 +80,10 @@ class Standing:
         """Return what one Ingress wants, in the order of its fields."""
         own = {claim.key: claim for claim in part.plan.claims}
         passed = {route.host: route for route in part.plan.passes}
+        chosen = roots(part.ingress) if passed else {}
         for where, host, path in part.ingress.paths():
             if host in passed:
-                yield self._passed(part, passed[host], path, where)
+                yield self._passed(part, passed[host], path, where, chosen.get(host))
             else:
                 yield self._path(part, own, host, path, where)
         yield from self._defaults(part)
@@ -116,15 +118,19 @@ class Standing:
         owner = self.hosts.get(host)
         return None if owner is None or owner.wanted is None else owner.ref
 
-    def _passed(self, part: Part, route: Route, path: IngressPath, where: str) -> Wish:
+    def _passed(
+        self, part: Part, route: Route, path: IngressPath, where: str, root: Place | None
+    ) -> Wish:
         """Tell a path of a host whose TLS is to go through: only ``/`` means anything there."""
         owner, ref = self.hosts[route.host], part.plan.ref
-        fate = Fate.UNUSABLE
+        fate, holder_where = Fate.UNUSABLE, ""
         if path.path == "/":
             fate = Fate.HELD if owner.ref == ref else Fate.LOST
+            if fate is Fate.HELD and root is not None and root.where != where:
+                fate, holder_where = Fate.REPEATED, root.where
         return Wish(
             ref, where, route.host, path.path, path.path_type, path.backend, fate, route,
-            owner.ref, "",
+            owner.ref, holder_where,
         )  # fmt: skip
 
     def _defaults(self, part: Part) -> Iterator[Wish]:
@@ -132,11 +138,9 @@ class Standing:
         where = part.ingress.default_where
         if backend is None:
             return
-        roots = {
-            rule.host for rule in part.ingress.rules for path in rule.paths if path.path == "/"
-        }
+        chosen = roots(part.ingress) if part.plan.passes else {}
         for route in part.plan.passes:
-            if route.host not in roots:
+            if route.host not in chosen:
                 owner = self.hosts[route.host]
                 fate = Fate.HELD if owner.ref == ref else Fate.LOST
                 yield Wish(ref, where, route.host, "/", None, backend, fate, route, owner.ref, "")

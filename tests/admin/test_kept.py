@@ -15,12 +15,13 @@ from fsm_twisted.admin.documents.world import World
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.controller import Controller
 from fsm_twisted.objects.inventory import Inventory
-from fsm_twisted.objects.model import KubernetesObject, Metadata, Secret, ServiceBackend
+from fsm_twisted.objects.model import KubernetesObject, Metadata, PathType, Secret, ServiceBackend
 from fsm_twisted.sources.manifests import Contents
 from tests.compiler.test_scale import NOW, endpoint_slice, ingress, service
 from tests.strategies.certificates import make_pair
+from tests.strategies.objects import PREFIX
 
-OPTIONS = CompilerOptions()
+OPTIONS = CompilerOptions(passes_tls=True)
 
 
 def following(*objects: KubernetesObject) -> Controller:
@@ -94,3 +95,25 @@ def test_a_fault_of_the_default_backend_is_on_its_row_alone(where: str) -> None:
 
     path = ("spec.rules[0].http.paths[0]", "ok")
     assert told == {path, (where, "broken", "service_missing")}
+
+
+def test_of_two_paths_to_let_tls_through_one_is_repeated() -> None:
+    passing = {f"{PREFIX}ssl-passthrough": "true"}
+    plain = ingress(1)
+    (rule,) = plain.rules
+    (root,) = rule.paths
+    exact = attrs.evolve(root, path_type=PathType.EXACT, backend=ServiceBackend("other", 80))
+    paths = (exact, attrs.evolve(root, index=1))
+    whole = attrs.evolve(
+        plain,
+        metadata=attrs.evolve(plain.metadata, annotations=passing),
+        rules=(attrs.evolve(rule, paths=paths),),
+    )
+    world = seen(following(whole, service(1), endpoint_slice(1, "10.0.0.1")))
+
+    told = {row["where"]: (row["outcome"], row["findings"]) for row in route_rows(world)}
+
+    assert told == {
+        "spec.rules[0].http.paths[0]": ("repeated", ["claim_repeated"]),
+        "spec.rules[0].http.paths[1]": ("served", []),
+    }
