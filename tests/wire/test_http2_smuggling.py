@@ -177,6 +177,13 @@ def test_a_host_alone_is_who_is_asked(raw: RawHttp2, lane: Lane) -> None:
     assert lane.backend.requests[0].all(b"host") == [lane.host]
 
 
+def test_a_host_that_says_the_default_port_is_no_other(raw: RawHttp2, lane: Lane) -> None:
+    lane.backend.answer(OK)
+    raw.send(raw.headers(1, head_of(lane.host, (b"host", lane.host.upper() + b":443"))))
+    assert outcome(raw) == b"200"
+    assert lane.backend.requests[0].all(b"host") == [lane.host]
+
+
 @pytest.mark.parametrize("other", [b"evil.test", b"%s:80", b"%s.evil.test"])
 def test_two_hosts_are_none(raw: RawHttp2, lane: Lane, other: bytes) -> None:
     lane.backend.answer(OK)
