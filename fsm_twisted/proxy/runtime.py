@@ -140,10 +140,9 @@ class BoundRoute:
 
     ``upstream`` is None when it cannot be served; ``refusal`` then says why. ``cells`` are where
     answers of ours to its requests are counted: those of its Service, else of its Ingress alone.
-    ``usual`` is the
-    upstream when the route asks for nothing but to be forwarded as HTTP/1, else None; so is
-    ``verified``, which is for clients that have shown what ``clients`` wants: how those of its
-    host are verified. ``is_open`` says that plain HTTP is served on TLS hosts too.
+    ``usual`` is the upstream when the route asks for nothing but to be forwarded as HTTP/1, else
+    None; so is ``verified``, which is for clients that have shown what ``clients`` wants: how
+    those of its host are verified. ``is_open`` says that plain HTTP is served on TLS hosts too.
     """
 
     __slots__ = (
