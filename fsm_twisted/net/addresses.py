@@ -9,6 +9,7 @@ import re
 import socket
 import stat
 from contextlib import suppress
+from pathlib import Path
 
 import attrs
 
@@ -71,18 +72,23 @@ def parse_address(text: str) -> ListenAddress:
         return ListenAddress("systemd", port=int(rest or "0"))
     if family not in {"tcp", "tcp6"}:
         raise AddressError(f"{family!r} is no kind of address")
+    return _parse_tcp(family, rest)
+
+
+def _parse_tcp(family: str, rest: str) -> ListenAddress:
     port, *options = _split_options(rest)
     if not _is_number(port):
         raise AddressError(f"{port!r} is no port between 0 and 65535")
-    host, backlog = "", DEFAULT_BACKLOG
+    given: dict[str, str] = {}
     for option in options:
         name, _, value = option.partition("=")
-        if name == "interface":
-            host = _interface(family, value)
-        elif name == "backlog":
-            backlog = _backlog(value)
-        else:
+        if name not in {"interface", "backlog"}:
             raise AddressError(f"{option!r} is no option of {family}")
+        if name in given:
+            raise AddressError(f"{name!r} is given twice")
+        given[name] = value
+    host = _interface(family, given["interface"]) if "interface" in given else ""
+    backlog = _backlog(given["backlog"]) if "backlog" in given else DEFAULT_BACKLOG
     return ListenAddress(family, host, int(port), backlog)
 
 
@@ -231,8 +237,9 @@ def _remove_stale(path: str) -> None:
 
 def _adopt(address: ListenAddress) -> socket.socket:
     """Take a socket that systemd has opened; see sd_listen_fds(3)."""
-    text = os.environ.get("LISTEN_FDS", "")
-    is_ours = os.environ.get("LISTEN_PID") == str(os.getpid())
+    environment = _first_environment()
+    text = environment.get("LISTEN_FDS", "")
+    is_ours = environment.get("LISTEN_PID") == str(os.getpid())
     count = int(text) if is_ours and _is_number(text) else 0
     if address.port >= count:
         msg = f"cannot listen on {address}: systemd has passed {count} sockets to this process"
@@ -240,3 +247,13 @@ def _adopt(address: ListenAddress) -> socket.socket:
     fd = _FIRST_SYSTEMD_FD + address.port
     os.set_inheritable(fd, False)  # noqa: FBT003
     return socket.socket(fileno=fd)
+
+
+def _first_environment() -> dict[str, str]:
+    """
+    Return the environment that this program was started with.
+
+    Twisted takes what systemd says out of `os.environ`, as soon as its endpoints are imported.
+    """
+    told = Path("/proc/self/environ").read_bytes().split(b"\0")
+    return dict(os.fsdecode(each).partition("=")[::2] for each in told)

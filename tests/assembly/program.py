@@ -88,18 +88,27 @@ def command(folder: Path, *options: str, twistd: tuple[str, ...] = ()) -> list[s
 
 @contextlib.contextmanager
 def running(
-    folder: Path, *options: str, twistd: tuple[str, ...] = (), terminal: int | None = None
+    folder: Path,
+    *options: str,
+    twistd: tuple[str, ...] = (),
+    terminal: int | None = None,
+    activated: int | None = None,
 ) -> Iterator[Program]:
     """
     Run the program in the foreground until it is ready, and then for a while.
 
-    It has a session of its own, and *terminal* is the one that can hang up on it.
+    It has a session of its own, and *terminal* is the one that can hang up on it. *activated* is
+    a listening socket that it gets as from systemd.
     """
+    begin = ("sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@" 3<&0')
     log_path = folder / "stderr"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            command(folder, *FREE, *options, twistd=twistd),
-            stdin=terminal,
+            [
+                *(() if activated is None else begin),
+                *command(folder, *FREE, *options, twistd=twistd),
+            ],
+            stdin=terminal if activated is None else activated,
             stderr=log,
             cwd=folder,
             start_new_session=True,

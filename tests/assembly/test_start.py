@@ -50,6 +50,17 @@ def test_every_listener_answers(program: Program) -> None:
             assert client.recv(1000).startswith(b"HTTP/1.1 404 ")
 
 
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_socket_of_systemd_is_served(tmp_path: Path, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        options = ("--http", "systemd:0", "--workers", workers)
+        with running(tmp_path, *options, activated=made.fileno()) as program:
+            assert ("http", "systemd:0") in program.listening
+            with socket.create_connection(made.getsockname(), 10) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert client.recv(1000).startswith(b"HTTP/1.1 404 ")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "answer"),
     [

@@ -82,6 +82,7 @@ def test_accepted_forms(text: str, address: ListenAddress) -> None:
         ("tcp:80:backlog=0", "backlog='0'"),
         ("tcp:80:backlog=many", "backlog='many'"),
         ("tcp:80:reuse=1", "'reuse=1' is no option of tcp"),
+        ("tcp:80:backlog=1:backlog=2", "'backlog' is given twice"),
         ("unix:", "needs a path"),
         ("systemd:first", "takes an index"),
     ],
@@ -185,45 +186,51 @@ def test_a_path_that_cannot_be_had_is_one_line(tmp_path: Path, name: str) -> Non
 # systemd, as sd_listen_fds(3) has it: sockets from 3 on, for the process that is named.
 
 SYSTEMD = """
-import os, socket
+import socket
+import twisted.internet.endpoints  # which takes systemd's word out of os.environ
 from fsm_twisted.net.addresses import BindError, bind, parse_address
-made = socket.create_server(("127.0.0.1", 0))
-os.dup2(made.fileno(), 3)
-os.environ.update(LISTEN_PID=str({pid}), LISTEN_FDS="{count}")
 try:
     sock = bind(parse_address("systemd:{index}"))
 except BindError as error:
     print(error)
 else:
-    print(sock.getsockname() == made.getsockname(), sock.getblocking(), sock.get_inheritable())
-os._exit(0)
+    print(sock.getsockname()[1], sock.getblocking(), sock.get_inheritable())
 """
 
 
-def adopted(**values: object) -> str:
-    program = SYSTEMD.format(**values).replace("os._exit(0)", "import sys; sys.stdout.flush()")
+def adopted(made: socket.socket, pid: str, count: object, index: int) -> str:
+    """Start a program as systemd does, with *made* as its descriptor 3."""
+    begin = f'LISTEN_PID={pid} LISTEN_FDS={count} exec "$0" -c "$1" 3<&0'
     ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+        ["sh", "-c", begin, sys.executable, SYSTEMD.format(index=index)],
+        stdin=made.fileno(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.strip()
 
 
 def test_a_socket_of_systemd_is_taken_and_never_blocks() -> None:
-    assert adopted(pid="os.getpid()", count=1, index=0) == "True False False"
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        assert adopted(made, "$$", 1, 0) == f"{made.getsockname()[1]} False False"
 
 
 @pytest.mark.parametrize(
     ("pid", "count", "index", "passed"),
     [
-        ("os.getpid()", 1, 1, 1),
-        ("os.getppid()", 1, 0, 0),
-        ("os.getpid()", "many", 0, 0),
+        ("$$", 1, 1, 1),
+        ("$PPID", 1, 0, 0),
+        ("$$", "many", 0, 0),
     ],
 )
 def test_a_socket_that_systemd_did_not_pass_on_is_one_line(
-    pid: object, count: object, index: int, passed: int
+    pid: str, count: object, index: int, passed: int
 ) -> None:
-    assert adopted(pid=pid, count=count, index=index) == (
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        said = adopted(made, pid, count, index)
+    assert said == (
         f"cannot listen on systemd:{index}: systemd has passed {passed} sockets to this process"
     )
