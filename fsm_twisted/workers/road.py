@@ -131,6 +131,7 @@ class DataRoad:
             self._is_listening = True
             self._listen()
             if self._is_ahead is not None:
+                self._tell_connections(0.0)  # so that others leave us our part from now on
                 self._sweep.every_second(self._tell_connections)
 
     def accept_for(self, workers: Iterable[int]) -> None:
