@@ -35,7 +35,14 @@ from fsm_twisted.message.authority import Authority, AuthorityError, Origin, par
 from fsm_twisted.message.fields import Field
 from fsm_twisted.message.framing import CHUNKED, NO_BODY, Framing, Sized, is_empty
 from fsm_twisted.message.heads import RequestHead
-from fsm_twisted.message.target import Target, TargetError, has_dot_segment, parse_target
+from fsm_twisted.message.target import (
+    DOT,
+    PERCENT,
+    Target,
+    TargetError,
+    has_dot_segment,
+    parse_target,
+)
 
 # The usual request line, in origin-form; whatever else there is, is taken apart by hand.
 _USUAL: Final = re.compile(
@@ -76,7 +83,7 @@ def _parse(block: bytes, limits: HeadLimits) -> RequestHead:
     line = _USUAL.match(block)
     if line is not None:
         method, path, query, digit = line.groups()
-        if method in _REFUSED or ((b"/." in path or b"%" in path) and has_dot_segment(path)):
+        if method in _REFUSED or ((DOT in path or PERCENT in path) and has_dot_segment(path)):
             raise _start_line_fault(block)
         target = Target(path, query)
         minor = 1 if digit == b"1" else 0

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from fsm_twisted.http1.syntax import HeadLimits
-from fsm_twisted.message.target import has_dot_segment
+from fsm_twisted.message.target import DOT, PERCENT, has_dot_segment
 
 # Of a token only these: punctuation could make a look-alike of a special name (X_Real_IP).
 _NAME: Final = b"-" + (string.digits + string.ascii_letters).encode("ascii")
@@ -53,9 +53,14 @@ def _ordinary_line(value: bytes, names: Iterable[bytes], prefixes: Iterable[byte
     harmless = bytes(c for c in _NAME if bytes([c]).lower() not in rests)
     # The first letters of most fields that are sent come first.
     suspect = sorted(rests, key=lambda first: (first not in b"cu", first))
+    # One alternative for each case: what begins with one certain octet is ruled out by that.
     begin = b"|".join(
         [b"[%b]" % re.escape(harmless)]
-        + [b"%b(?!%b)" % (any_case(first), b"|".join(rests[first])) for first in suspect]
+        + [
+            b"%b(?!%b)" % (letter, b"|".join(rests[first]))
+            for first in suspect
+            for letter in (first.upper(), first)
+        ]
     )
     return rb"\r\n(?:%b)[%b]*+%b" % (begin, re.escape(_NAME), value)
 
@@ -143,8 +148,7 @@ _CRLFS: Final = b"\r\n" * 512
 
 def _are_lines(head: bytes) -> bool:
     """Return whether *head* has no control characters but CRLF and tabs (and not 512 lines)."""
-    ends = head.translate(None, _IN_LINES)
-    return ends == _CRLFS[: len(ends)]
+    return _CRLFS.startswith(head.translate(None, _IN_LINES))
 
 
 Usual = tuple[bytes, bytes, bytes, bytes, int, int, int]
@@ -172,7 +176,7 @@ def usual_request(data: bytes, limits: HeadLimits) -> Usual | None:
             return None
     method, target, authority, connection = found.groups()
     path = target.partition(b"?")[0]
-    if ((b"/." in path or b"%" in path) and has_dot_segment(path)) or not _are_lines(data):
+    if ((DOT in path or PERCENT in path) and has_dot_segment(path)) or not _are_lines(data):
         return None
     size = len(data)
     if size > limits.harmless_bytes and is_unusual_size(data, size, limits):
@@ -210,7 +214,7 @@ def _usual_sending(data: bytes, limits: HeadLimits) -> Usual | None:
     if (
         len(data) - end != int(length)
         or (before is not None and after is not None)
-        or ((b"/." in path or b"%" in path) and has_dot_segment(path))
+        or ((DOT in path or PERCENT in path) and has_dot_segment(path))
         or not _are_lines(data[:end])
         or is_unusual_size(data, end, limits)
     ):
@@ -274,14 +278,15 @@ def usual_answer(
         date: The field line to add when there is no Date.
     """
     found = USUAL_RESPONSE.match(data)
-    if found is None or method == b"HEAD":
+    is_sized = found is not None and method != b"HEAD"
+    if not is_sized:
         found = _usual_otherwise(data, method, found)
-        if found is None:
-            return None
-    elif len(data) - found.end() != int(found[3]):
+    if found is None:
         return None
     end = found.end()
-    before, after = found.group(2, 4)
+    _, before, length, after = found.groups()
+    if is_sized and len(data) - end != int(length):
+        return None
     if (before is not None and after is not None) or (
         end > limits.harmless_bytes and is_unusual_size(data, end, limits)
     ):
@@ -290,6 +295,8 @@ def usual_answer(
     if before is None and after is None:
         return b"".join((data[: end - 2], own, data[end - 2 :])) if own else data
     first, last = found.span(2 if before is not None else 4)
+    if not own:
+        return data[:first] + data[last:]
     return b"".join((data[:first], data[last : end - 2], own, data[end - 2 :]))
 
 

@@ -103,7 +103,7 @@ def usual_request(stream: int, listed: FieldList, limits: Limits) -> UsualReques
     if method not in _WITHOUT_BODY or event.scheme not in _SCHEMES:
         return None
     try:
-        if len(path) > limits.target_bytes or path[:1] != b"/" or b"/." in path:
+        if len(path) > limits.target_bytes or path[:1] != b"/" or path.find(b"/.") >= 0:
             unusual = b"#"
         else:
             unusual = path.translate(None, _USUAL_BYTES)
@@ -254,7 +254,7 @@ def _check_method(method: bytes) -> None:
 def _target(method: bytes, path: bytes, limits: Limits) -> Target:
     if len(path) > limits.target_bytes:
         raise _Refusal("target_too_long", f":path is over {limits.target_bytes} bytes")
-    if path[:1] == b"/" and b"/." not in path:
+    if path[:1] == b"/" and path.find(b"/.") < 0:
         unusual = path.translate(None, _USUAL_BYTES)
         if not unusual:
             return Target(path, None)

@@ -15,6 +15,10 @@ _ABSOLUTE: Final = re.compile(rb"([Hh][Tt][Tt][Pp][Ss]?)://([^/?]*)(.*)", re.DOT
 # change which segment it is to the servers that know parameters, so it does not hide the dots.
 _DOTS: Final = re.compile(rb"/(?:\.|%2[eE]){1,2}(?:[/;]|\Z)")
 
+# A path without these has no dot segment. They are numbers because CPython finds one in bytes at
+# once; of a piece of bytes it asks first whether that is a number, by way of an exception.
+DOT, PERCENT = b".%"
+
 
 class TargetError(ValueError):
     """A request target that is malformed, or not allowed for its method; never quotes it."""
@@ -40,7 +44,8 @@ class Target:
 
 def has_dot_segment(path: bytes) -> bool:
     """Tell whether a segment is ``.`` or ``..``, plain or percent-encoded (RFC 3986, 5.2.4)."""
-    return _DOTS.search(path) is not None
+    is_possible = path.find(b"/.") >= 0 or PERCENT in path
+    return is_possible and _DOTS.search(path) is not None
 
 
 def parse_target(method: bytes, raw: bytes) -> tuple[Target, Origin | None]:

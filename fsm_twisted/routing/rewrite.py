@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 import attrs
 
-from fsm_twisted.message.target import TargetError, parse_target
+from fsm_twisted.message.target import PERCENT, TargetError, parse_target
 from fsm_twisted.snapshot.rewrite import Found, Pattern, Rewrite, compile_pattern
 
 _REFERENCE: Final = re.compile(rb"\$([&$1-9])")
@@ -131,7 +131,7 @@ def _forwardable(path: bytes) -> bytes | None:
         path = b"/" + path
     if len(path) > _RESULT_LIMIT_BYTES:
         return None
-    if b"/." in path or b"%" in path:
+    if path.find(b"/.") >= 0 or PERCENT in path:
         try:
             parse_target(b"GET", path)
         except TargetError:
