@@ -72,7 +72,7 @@ class Descriptor(Consumer):
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        own_copies(cls, ("doRead", "write", "write_soon", "flush"), _COMPILED)
+        own_copies(cls, ("doRead", "write", "write_soon", "_send_soon", "flush"), _COMPILED)
 
     def attach(self, sock: socket.socket, stream: Stream) -> None:
         """Take over a connected, non-blocking socket; reading begins with `resumeProducing`."""
@@ -214,21 +214,10 @@ class Descriptor(Consumer):
 
     def write(self, data: bytes) -> None:
         """Send *data*, or queue what the kernel refuses; errors surface as `closed`, later."""
-        if self._soon:
-            self.flush()
         out = self._out
         if out is None:
-            send = self._send
-            try:
-                sent = send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                # The caller is in the middle of something: never call back into it from here.
-                self.drop_output()
-                return
-            if sent != len(data):
-                self._queue(data, sent)
+            self._soon += data
+            self._send_soon()
         elif not self.is_closed:
             out += data
             if len(out) > HIGH_WATER_BYTES:
@@ -250,11 +239,25 @@ class Descriptor(Consumer):
             self._soon = data
             self._outbox.append(self)
 
-    def flush(self) -> None:
+    def _send_soon(self) -> None:
         """Send now what was to be sent at the end of the turn."""
-        data, self._soon = self._soon, b""
+        data = self._soon
         if data:
-            self.write(data)
+            self._soon = b""
+            send = self._send
+            try:
+                sent = send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                # The caller is in the middle of something: never call back into it from here.
+                self.drop_output()
+                return
+            if sent != len(data):
+                self._queue(data, sent)
+
+    # What the reactor calls at the end of the turn; a subclass may have more to do then.
+    flush = _send_soon
 
     @property
     def has_output(self) -> bool:

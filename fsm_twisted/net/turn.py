@@ -39,10 +39,10 @@ def serve(ready: list[tuple[int, int]], selectables: Mapping[int, Any], reactor:
         selectables: Who belongs to a file descriptor.
         reactor: Is told of everything but a ``doRead`` that returns None.
     """
-    find = selectables.get
     for fd, event in ready:
-        descriptor = find(fd)
-        if descriptor is None:
+        try:
+            descriptor = selectables[fd]
+        except KeyError:
             continue
         if event != EPOLLIN:
             reactor.otherwise_ready(descriptor, fd, event)
