@@ -55,7 +55,8 @@ class Account:
     minor = 1
     begun: float
     hsts = b""
-    is_secure = adds_lines = False
+    is_secure = False
+    adds_lines: bool
     persistent = True
     parent_span: bytes | None = None
     sent = 0.0

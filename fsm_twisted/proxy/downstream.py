@@ -73,8 +73,12 @@ class Downstream(Http1Output):
 
     def data_received(self, data: bytes) -> None:
         """Hand the bytes to whom they belong: body, tunnel, or the next head."""
-        exchange = self.exchange
-        if exchange is not None:
+        if self._is_between and (usual := usual_exchange(self, data)) is not None:
+            self._is_between = False
+            self.deadline = _NEVER
+            self.exchange = usual
+            usual.attempt()
+        elif (exchange := self.exchange) is not None:
             if self._body is not None:
                 self._take_body(exchange, self._body, data)
             else:
@@ -83,11 +87,6 @@ class Downstream(Http1Output):
             self.tunnel.data(self, data)
         elif self._lingers:
             self.lingered(data)
-        elif self._is_between and (exchange := usual_exchange(self, data)) is not None:
-            self._is_between = False
-            self.deadline = _NEVER
-            self.exchange = exchange
-            exchange.attempt()
         else:
             self._input = self._input + data if self._input else data
             self._serve()

@@ -33,9 +33,17 @@ class EndpointState(EndpointLoad):
     ``once``: what the access log says of the tries when it was asked first and has answered.
     """
 
-    __slots__ = ("ejections", "group", "has_failed", "idle", "is_retired", "once", "text", "users")
-
-    is_by_name: bool = False
+    __slots__ = (
+        "ejections",
+        "group",
+        "has_failed",
+        "idle",
+        "is_by_name",
+        "is_retired",
+        "once",
+        "text",
+        "users",
+    )
 
     def __init__(self, endpoint: Endpoint, group: Group) -> None:
         super().__init__(endpoint)
@@ -43,6 +51,7 @@ class EndpointState(EndpointLoad):
         self.text = str(endpoint).encode("utf-8", "replace")
         self.once = (1, self.text)
         self.idle: list[UpstreamConnection] = []
+        self.is_by_name = False
         self.is_retired = False
         self.has_failed = False
         self.ejections = 0

@@ -75,6 +75,7 @@ class Exchange(Account):
         self._key = key
         # Found sooner here than in the class, by those who look at every request.
         self.is_usual = True
+        self.adds_lines = False
         self.body = self._attempts = None
 
     @classmethod
@@ -231,7 +232,8 @@ class Exchange(Account):
         Take the straight road with one usual answer, whole in one read; else False.
 
         Args:
-            data: The first bytes that an HTTP/1 endpoint has sent in answer to a usual request.
+            data: The first bytes that an HTTP/1 endpoint has sent in answer to a usual request,
+                which has all been sent.
         """
         del data
         return False

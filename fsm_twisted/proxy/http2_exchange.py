@@ -27,7 +27,7 @@ class Http2Exchange(Exchange):
     def pass_usual(self, data: bytes) -> bool:
         """Pass on a usual answer, if the client has room for it; see `Exchange.pass_usual`."""
         plane, upstream, stream = self.plane, self.upstream, self.downstream
-        if upstream is None or upstream.has_output:
+        if upstream is None:
             return False
         parts = usual_parts(data, plane.options.limits, SERVER, plane.date_field)
         if parts is None:

@@ -67,7 +67,7 @@ class SecureGroup(Group):
 class SecureEndpoint(EndpointState):
     """An endpoint under one TLS policy; ``idle`` is used when the policy has a server name."""
 
-    __slots__ = ("_idle_by_name", "_secure", "_sessions", "_told", "_told_at", "is_by_name")
+    __slots__ = ("_idle_by_name", "_secure", "_sessions", "_told", "_told_at")
 
     def __init__(self, endpoint: Endpoint, group: SecureGroup) -> None:
         super().__init__(endpoint, group)

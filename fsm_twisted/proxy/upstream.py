@@ -123,7 +123,7 @@ class UpstreamConnection(Dialled):
                 if self._soon:  # it has answered before it was asked
                     exchange.closed_before_answer()
                     return
-                if exchange.is_usual and exchange.pass_usual(data):
+                if exchange.is_usual and self._out is None and exchange.pass_usual(data):
                     return
                 self.answer = answer = AnswerReader(exchange, self)
             answer.data(data)

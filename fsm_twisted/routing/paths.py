@@ -68,7 +68,10 @@ class PathTable(Generic[T]):
             found = self.exact.get(path)
             if found is not None:
                 return found
-        end, longest, lengths = len(path), self.longest, self.lengths
+        longest = self.longest
+        if not longest:
+            return self.root
+        end, lengths = len(path), self.lengths
         if end > longest:
             end = path.rfind(b"/", 0, longest + 1)
         while end > 0:
