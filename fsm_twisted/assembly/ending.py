@@ -1,8 +1,8 @@
 """
 The end, as design decision D11 has it.
 
-The first signal drains: not ready, then no new connections, then what runs is finished. The
-second one, or the drain's time, ends it.
+The first signal drains: not ready, then answers are the last of their connections, then no new
+connections, then what runs is finished. The second one, or the drain's time, ends it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,22 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from twisted.logger import Logger
 
 from fsm_twisted.assembly.serving import Serving
 
 _log = Logger()
+
+LAST_ANSWERS_SECONDS: Final = 1.0
+"""
+How long before the delay's end answers begin to be the last of their connections.
+
+By then the load balancers know, and a busy client comes again elsewhere; if its connection were
+closed as an idle one, that could cross its next request. Sooner, each request would cost a client
+that still comes here a connection of its own.
+"""
 
 
 def _has_terminal() -> bool:
@@ -92,6 +101,9 @@ class Ending:
         _log.info("{name}: draining", name=name)
         for call in self._told:
             call()
+        if self._delay_seconds:
+            early = max(self._delay_seconds - LAST_ANSWERS_SECONDS, 0.0)
+            self._reactor.callLater(early, self._serving.announce_end)
         self._reactor.callLater(self._delay_seconds, self._drain)
 
     def _drain(self) -> None:

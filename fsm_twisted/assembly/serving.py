@@ -42,6 +42,9 @@ class Serving(Protocol):
     def when_served(self, generation: int) -> Deferred[None]:
         """Wait until every process serves *generation* or a later one; does not fail."""
 
+    def announce_end(self) -> None:
+        """Let each answer be the last of its connection; new ones are still accepted."""
+
     def drain(self, drained: Callable[[], None]) -> None:
         """Accept no more, finish what runs; *drained* is called when nothing is left."""
 

@@ -23,7 +23,7 @@ class Http1Exchange(Exchange):
     def pass_usual(self, data: bytes) -> bool:
         """Pass on the bytes of a usual answer; see `Exchange.pass_usual`."""
         plane, upstream = self.plane, self.upstream
-        if upstream is None or plane.is_draining:
+        if upstream is None or plane.answers_are_last:
             return False
         limits, is_last, ends = plane.options.limits, False, False
         answer = usual_answer(data, self.method, limits, SERVER, plane.date_field)

@@ -86,7 +86,7 @@ class Http1Output(SerialConnection):
         if asked is not None:
             method, minor, persistent = asked.method, asked.minor, asked.persistent
         plane.count_reply(reason, self.asked)
-        ends = ends or not persistent or plane.is_draining
+        ends = ends or not persistent or plane.answers_are_last
         if self.exchange is not None:
             fields += self.exchange.hsts
         fields = plane.date_field + fields + connection_field(minor, ends=ends)
@@ -107,7 +107,7 @@ class Http1Output(SerialConnection):
         framing = head.framing
         self._is_rechunked = False
         self._ends = (
-            not exchange.persistent or exchange.is_incomplete or exchange.plane.is_draining
+            not exchange.persistent or exchange.is_incomplete or exchange.plane.answers_are_last
         )
         if framing is not CHUNKED and framing is not UNTIL_CLOSE:
             return framing

@@ -120,6 +120,7 @@ class DataPlane:
         self.access: Recorder | None = None
         self.tracer: Tracer | None = None
         self.is_draining = False
+        self.answers_are_last = False  # of their HTTP/1 connections
         self._drained: Callable[[], None] | None = None
         self._wall_seconds = wall_seconds
         value = options.hsts.encode("ascii")
@@ -220,7 +221,7 @@ class DataPlane:
 
         Listeners are the caller's: they have stopped before.
         """
-        self.is_draining = True
+        self.is_draining = self.answers_are_last = True
         self._drained = drained
         for connection in tuple(self.connections):
             connection.drain()

@@ -45,6 +45,8 @@ class Kind(IntEnum):
     """Show the endpoints: the question's number in decimal."""
     RECORD = 7
     """Whether a person looks at requests: ``1`` or ``0``."""
+    LAST_ANSWERS = 8
+    """Let each answer be the last of its connection; go on accepting."""
 
     READY = 16
     """The worker runs, and waits for its first snapshot."""

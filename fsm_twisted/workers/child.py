@@ -63,6 +63,8 @@ class Worker:
         match kind:
             case Kind.SNAPSHOT:
                 self._apply(payload)
+            case Kind.LAST_ANSWERS:
+                self._road.announce_end()
             case Kind.DRAIN:
                 self._road.drain(self.channel.finish)
             case Kind.FRONTS:

@@ -314,6 +314,11 @@ class Fleet:
 
     # The end
 
+    def announce_end(self) -> None:
+        """Let each answer be the last of its connection; new ones are still accepted."""
+        for post in self._posts:
+            post.tell(Kind.LAST_ANSWERS)
+
     def drain(self, drained: Callable[[], None]) -> None:
         """Accept no more, finish what runs; *drained* is called when every worker has ended."""
         self._begin_end()

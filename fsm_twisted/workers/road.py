@@ -247,6 +247,10 @@ class DataRoad:
         """Fire at once: what has been published is served."""
         return succeed(None)
 
+    def announce_end(self) -> None:
+        """Let each answer be the last of its connection; new ones are still accepted."""
+        self.plane.answers_are_last = True
+
     def drain(self, drained: Callable[[], None]) -> None:
         """Accept no more, finish what runs; *drained* is called when nothing is left."""
         for listener in self._listeners.values():

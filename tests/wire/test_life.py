@@ -95,13 +95,23 @@ def test_a_drain_finishes_what_runs(world: World, tmp_path: Path, workers: str) 
             client.close()
 
 
-def test_a_drain_delay_keeps_accepting_but_is_not_ready(world: World, tmp_path: Path) -> None:
+@WORKERS
+def test_a_drain_delay_keeps_accepting_but_is_not_ready(
+    world: World, tmp_path: Path, workers: str
+) -> None:
+    """In its last second, here its only one, a busy connection ends with an answer."""
     lane = world.single()
     lane.backend.answer(OK)
-    program = start(world.folder, tmp_path / "log", "--drain-delay", "1")
+    program = start(world.folder, tmp_path / "log", "--drain-delay", "1", "--workers", workers)
     try:
+        busy = connect(program.http)
+        assert busy.ask(lane.get()).get(b"Connection") is None
         program.terminate()
         wait_not_ready(program)
+        while (answer := busy.ask(lane.get())).get(b"Connection") is None:
+            assert answer.status == 200
+        assert busy.ending() == "fin"
+        busy.close()
         client = connect(program.http)
         assert client.ask(lane.get()).status == 200
         client.close()
