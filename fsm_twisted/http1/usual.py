@@ -85,7 +85,7 @@ _BEGIN_REQUEST: Final = (
 )
 _LINES: Final = _with_connection(_ASKED, _KEPT_ALIVE)
 USUAL_REQUEST: Final = re.compile(
-    rb"%b%b\r\n\r\n" % (_BEGIN_REQUEST % (b"GET|POST|PUT|DELETE|PATCH|HEAD", _ASKED), _LINES)
+    rb"%b%b\r\n\r\n" % (_BEGIN_REQUEST % (b"GET|HEAD|DELETE", _ASKED), _LINES)
 )
 """
 A whole request head without a body; use `usual_request`, which looks at the values.
@@ -100,6 +100,11 @@ USUAL_SENDING: Final = re.compile(
     % (_BEGIN_REQUEST % (b"POST|PUT|PATCH|DELETE", _ASKED), _LINES, _LENGTH, _LINES)
 )
 """The same with Content-Length (group 5) between two places for Connection (groups 4 and 6)."""
+
+USUAL_BODILESS: Final = re.compile(
+    rb"%b%b\r\n\r\n" % (_BEGIN_REQUEST % (b"POST|PUT|PATCH", _ASKED), _LINES)
+)
+"""`USUAL_REQUEST` for methods that hardly ever come without a body: that is looked for first."""
 
 # What browsers ask before a request of another origin's; with Max-Forwards it is ours to answer.
 _ASKED_FOR_OPTIONS: Final = _ordinary_line(
@@ -169,17 +174,21 @@ def usual_request(data: bytes, limits: HeadLimits) -> Usual | None:
     """
     found = USUAL_REQUEST.fullmatch(data)
     if found is None:
-        if not data.startswith(b"OPTIONS "):
-            return None if data.startswith(b"GET ") else _usual_sending(data, limits)
-        found = USUAL_OPTIONS.fullmatch(data)
+        if data.startswith(b"GET "):
+            return None
+        sending = _usual_sending(data, limits)
+        if sending is not None:
+            return sending
+        found = USUAL_BODILESS.fullmatch(data) or USUAL_OPTIONS.fullmatch(data)
         if found is None:
             return None
     method, target, authority, connection = found.groups()
-    path = target.partition(b"?")[0]
-    if ((DOT in path or PERCENT in path) and has_dot_segment(path)) or not _are_lines(data):
-        return None
-    size = len(data)
-    if size > limits.harmless_bytes and is_unusual_size(data, size, limits):
+    path, size = target.partition(b"?")[0], len(data)
+    if (
+        ((DOT in path or PERCENT in path) and has_dot_segment(path))
+        or not _are_lines(data)
+        or (size > limits.harmless_bytes and is_unusual_size(data, size, limits))
+    ):
         return None
     if connection is None:
         return method, target, path, authority, size - 2, size - 2, size
@@ -216,7 +225,7 @@ def _usual_sending(data: bytes, limits: HeadLimits) -> Usual | None:
         or (before is not None and after is not None)
         or ((DOT in path or PERCENT in path) and has_dot_segment(path))
         or not _are_lines(data[:end])
-        or is_unusual_size(data, end, limits)
+        or (end > limits.harmless_bytes and is_unusual_size(data, end, limits))
     ):
         return None
     if before is None and after is None:
