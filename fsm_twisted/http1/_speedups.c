@@ -327,8 +327,8 @@ static PyObject *usual_request(PyObject *module, PyObject *const *args, Py_ssize
     if (!result)
         return NULL;
     Py_ssize_t size = found.end - data;
-    Py_ssize_t begin = found.kept ? found.kept - data : size - 2;
-    Py_ssize_t after = found.kept ? found.kept_end - data : size - 2;
+    Py_ssize_t begin = found.kept ? found.kept + 2 - data : size - 2;
+    Py_ssize_t after = found.kept ? found.kept_end + 2 - data : size - 2;
     PyObject *target = slice(found.target, found.target_end);
     PyObject *path = target;
     if (found.path_end == found.target_end)
@@ -370,7 +370,7 @@ static Py_ssize_t place(PyObject *number, Py_ssize_t end)
 
 static PyObject *forwarded(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    static const char host[] = "X-Forwarded-Host: ", id[] = "\r\nX-Request-ID: ", ends[] = "\r\n\r\n";
+    static const char host[] = "X-Forwarded-Host: ", id[] = "\r\nX-Request-ID: ", ends[] = "\r\n";
     enum { HOST = sizeof host - 1, ID = sizeof id - 1, ENDS = sizeof ends - 1 };
     (void)module;
     if (count != 4 || !PyBytes_CheckExact(args[0]) || !PyTuple_CheckExact(args[1]) || PyTuple_GET_SIZE(args[1]) != 7
@@ -380,27 +380,23 @@ static PyObject *forwarded(PyObject *module, PyObject *const *args, Py_ssize_t c
         return NULL;
     }
     PyObject *authority = PyTuple_GET_ITEM(args[1], 3);
-    Py_ssize_t size = PyBytes_GET_SIZE(args[0]), before, begin, cut, end;
-    if ((end = place(PyTuple_GET_ITEM(args[1], 6), size)) < 0)
+    Py_ssize_t size = PyBytes_GET_SIZE(args[0]), begin, cut;
+    if ((cut = place(PyTuple_GET_ITEM(args[1], 5), size)) < 0 || (begin = place(PyTuple_GET_ITEM(args[1], 4), cut)) < 0)
         return NULL;
-    before = end < 2 ? 0 : end - 2; /* the empty line */
-    if ((cut = place(PyTuple_GET_ITEM(args[1], 5), before)) < 0 || (begin = place(PyTuple_GET_ITEM(args[1], 4), cut)) < 0)
-        return NULL;
-    PyObject *result = PyBytes_FromStringAndSize(NULL, begin + before - cut + PyBytes_GET_SIZE(args[2]) + HOST
-        + PyBytes_GET_SIZE(authority) + ID + PyBytes_GET_SIZE(args[3]) + ENDS + size - end);
+    PyObject *result = PyBytes_FromStringAndSize(NULL, begin + PyBytes_GET_SIZE(args[2]) + HOST
+        + PyBytes_GET_SIZE(authority) + ID + PyBytes_GET_SIZE(args[3]) + ENDS + size - cut);
     if (!result)
         return NULL;
     const char *data = PyBytes_AS_STRING(args[0]);
     unsigned char *to = (unsigned char *)PyBytes_AS_STRING(result);
     to = put(to, data, begin);
-    to = put(to, data + cut, before - cut);
     to = put(to, PyBytes_AS_STRING(args[2]), PyBytes_GET_SIZE(args[2]));
     to = put(to, host, HOST);
     to = put(to, PyBytes_AS_STRING(authority), PyBytes_GET_SIZE(authority));
     to = put(to, id, ID);
     to = put(to, PyBytes_AS_STRING(args[3]), PyBytes_GET_SIZE(args[3]));
     to = put(to, ends, ENDS);
-    put(to, data + end, size - end);
+    put(to, data + cut, size - cut);
     return result;
 }
 

@@ -160,8 +160,8 @@ Usual = tuple[bytes, bytes, bytes, bytes, int, int, int]
 """
 Method, target, its path, Host as sent, and three places.
 
-Where Connection is to be cut out, from and to (before the last CRLF when there is none), and
-where the head ends.
+Where Connection is to be cut out, from the beginning of its line to that of the next one (where
+the empty line begins when there is none), and where the head ends.
 """
 
 
@@ -170,7 +170,7 @@ def usual_request(data: bytes, limits: HeadLimits) -> Usual | None:
     Recognise one usual request, whole and alone in *data*; its authority has yet to be parsed.
 
     ``data[:begin] + data[cut:end]`` is what may go on of its head, where these are the last three
-    of what is returned; the rest of *data* is its body.
+    of what is returned; other field lines may stand between the two. The rest is its body.
     """
     found = USUAL_REQUEST.fullmatch(data)
     if found is None:
@@ -193,7 +193,7 @@ def usual_request(data: bytes, limits: HeadLimits) -> Usual | None:
     if connection is None:
         return method, target, path, authority, size - 2, size - 2, size
     begin, cut = found.span(4)
-    return method, target, path, authority, begin, cut, size
+    return method, target, path, authority, begin + 2, cut + 2, size
 
 
 def forwarded(data: bytes, found: Usual, fields: bytes, identity: bytes) -> bytes:
@@ -206,10 +206,10 @@ def forwarded(data: bytes, found: Usual, fields: bytes, identity: bytes) -> byte
         fields: Field lines of ours that all requests of its client have.
         identity: Its X-Request-ID.
     """
-    _, _, _, authority, begin, cut, end = found
+    _, _, _, authority, begin, cut, _ = found
     return b"".join((
-        data[:begin], data[cut : end - 2], fields, b"X-Forwarded-Host: ", authority,
-        b"\r\nX-Request-ID: ", identity, b"\r\n\r\n", data[end:],
+        data[:begin], fields, b"X-Forwarded-Host: ", authority,
+        b"\r\nX-Request-ID: ", identity, b"\r\n", data[cut:],
     ))  # fmt: skip
 
 
@@ -231,7 +231,7 @@ def _usual_sending(data: bytes, limits: HeadLimits) -> Usual | None:
     if before is None and after is None:
         return method, target, path, authority, end - 2, end - 2, end
     begin, cut = found.span(4 if before is not None else 6)
-    return method, target, path, authority, begin, cut, end
+    return method, target, path, authority, begin + 2, cut + 2, end
 
 
 def is_unusual_size(head: bytes, end: int, limits: HeadLimits) -> bool:

@@ -104,7 +104,7 @@ def _particular_exchange(
     own = claims.fields
     if bound.clients is not None and peer.identity is not None:
         own += peer.identity.field
-    head = b"".join((data[:begin], data[cut : end - 2], own, data[end - 2 :]))
+    head = b"".join((data[:begin], own, data[cut:]))
     fields = () if state.find_fields is None else state.find_fields(data[:end])
     key = b"" if state.key_of is None else state.key_of(claims.address, target, fields)
     exchange = Http1Exchange(downstream, state, method, head, key)
