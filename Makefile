@@ -74,7 +74,7 @@ sanitized: install pure
 	  build_ext --inplace --force --build-temp build/sanitized
 	LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)" \
 	  PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	  $(BIN)/pytest -p no:cacheprovider $(SANITIZED_TESTS); code=$$?; $(MAKE) pure; exit $$code
+	  $(BIN)/pytest -s -p no:cacheprovider $(SANITIZED_TESTS); code=$$?; $(MAKE) pure; exit $$code
 
 docs: install
 	@$(BIN)/python -c 'import sphinx, myst_parser, furo' 2>/dev/null \

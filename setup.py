@@ -8,7 +8,7 @@ SPEEDUPS = [
     Extension(
         f"fsm_twisted.{room}._speedups",
         [f"fsm_twisted/{room}/_speedups.c"],
-        depends=["fsm_twisted/slots.h"],
+        depends=["fsm_twisted/slots.h", "fsm_twisted/observe/access_lines.h"],
         extra_compile_args=["-O3", "-Wall", "-Wextra"],
         define_macros=[("_GNU_SOURCE", "1")],
     )

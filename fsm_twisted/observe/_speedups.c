@@ -1,10 +1,11 @@
 /*
- * Counting a request (cells.py) without the interpreter.
+ * Counting a request (cells.py) without the interpreter; and writing it down: access_lines.h.
  *
  * The cells stay Python's objects, and UpstreamCells.observe is the reference: it is called whenever
  * anything is not as it usually is, before anything has been counted.
  */
 #include "../slots.h"
+#include "access_lines.h"
 
 enum { MOST_BOUNDS = 32 };
 
@@ -125,11 +126,13 @@ static PyObject *observe_method(PyObject *module, PyObject *args)
 static PyMethodDef functions[] = {
     {"observe_method", observe_method, METH_VARARGS,
         "observe_method(cells, requests, bounds, first_bucket, reference)\n--\n\nMake the method of the class of cells."},
+    {"json_lines_function", json_lines_function, METH_VARARGS,
+        "json_lines_function(reference, way, endpoints, connection, protocols)\n--\n\nMake `json_lines`."},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_speedups", "Counting requests.", -1, functions, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_speedups", "Counting requests, and writing them down.", -1, functions, NULL, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__speedups(void)

@@ -70,7 +70,7 @@ def _quick_json_lines(batch: bytes) -> tuple[bytes, int]:
         raise BatchError("a record that nobody has packed") from error
 
 
-def json_lines(offset_seconds: float, notes: Sequence[Noted]) -> bytes:
+def _json_lines(offset_seconds: float, notes: Sequence[Noted]) -> bytes:
     """
     Write the lines of all *notes*; *offset_seconds* is that of their batch.
 
@@ -163,3 +163,12 @@ def _connection(peer: bytes) -> str:
         f'"tls":{tls},"server_name":{server_name},"client_subject":{subject},'
         f'"client_fingerprint":{fingerprint}'
     )
+
+
+json_lines: Callable[[float, Sequence[Noted]], bytes] = _json_lines
+try:
+    from fsm_twisted.observe._speedups import json_lines_function
+except ImportError:
+    pass
+else:
+    json_lines = json_lines_function(quick_json_line, _way, _endpoints, _connection, PROTOCOLS)
