@@ -116,6 +116,10 @@ class Stage:
             and (not peer.loads or load.scene is Scene.SMALL)
         )
 
+    def start(self, peer: Peer) -> Running:
+        """Start a proxy of the small scene that is measured by itself."""
+        return self._start(peer, self.site, self.proxy_core)
+
     def _start(self, peer: Peer, site: Site, core: int) -> Running:
         process = start(peer, site.folder, core)
         self._stack.callback(ingress.stop, process)

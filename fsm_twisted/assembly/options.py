@@ -17,6 +17,7 @@ from fsm_twisted.compiler.certificates import (
 from fsm_twisted.control.access_log import AccessLog, LineWriter
 from fsm_twisted.http1.grammar import HeadLimits
 from fsm_twisted.net.tls_parameters import TlsParameters
+from fsm_twisted.observe.access_format import tells_bodies
 from fsm_twisted.observe.access_lines import make_lines
 from fsm_twisted.observe.exposition import series
 from fsm_twisted.observe.report import Number
@@ -58,6 +59,7 @@ def proxy_options(settings: Settings) -> ProxyOptions:
         max_connections=settings.max_connections,
         max_connections_per_client=settings.max_connections_per_client,
         access_share=settings.access_log_sample if settings.access_log is not None else None,
+        access_bodies=tells_bodies(settings.access_log_format),
         trace_share=settings.trace_sample if settings.trace_collector is not None else None,
         affinity_key=_affinity_key(settings),
     )

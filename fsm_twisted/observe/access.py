@@ -25,6 +25,8 @@ _SEPARATOR: Final = b"\0"  # in nothing that is put together with it
 UNOPENED: Final = 30
 """Stands where HTTP/1.x has its minor version, of a TLS connection that went through unopened."""
 PROTOCOLS: Final = {0: "HTTP/1.0", 1: "HTTP/1.1", 20: "HTTP/2.0", UNOPENED: "TLS"}
+UNTOLD: Final = -1
+"""Stands for a size that was not looked for."""
 _LATEST: Final = 253402300800.0  # year 10000: nothing after it has a date
 
 
@@ -41,6 +43,7 @@ class Noted(NamedTuple):
     asked for stands there, but for a ``target`` that was rewritten. No body ever follows it.
     ``peer`` is made by `pack_peer`, ``route`` by `pack_route`, or empty. ``endpoints`` are those
     tried, as text, between commas. ``minor`` is that of HTTP/1.x, 20 for HTTP/2, or `UNOPENED`.
+    ``body_bytes_out`` is `UNTOLD` where nobody wants to know.
     ``reason`` is empty when the endpoint's answer was passed on, whole. ``grpc_status`` is that
     of a call; a note without it is shorter, and costs nothing for it.
     """

@@ -240,6 +240,11 @@ def make_format(text: str) -> Line:
     return line
 
 
+def tells_bodies(text: str) -> bool:
+    """Say whether lines of *text*, see `make_line`, have the size of bodies."""
+    return text != "json"
+
+
 def make_line(text: str) -> Line:
     """
     Return what writes lines of the format *text*: ``json``, ``nginx`` or a format itself.

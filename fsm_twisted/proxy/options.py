@@ -35,7 +35,8 @@ class ProxyOptions:
     what HTTPS listeners speak.
     ``trace_share`` is the part of all requests that is sampled where nobody else decides it, None
     for no traces.
-    ``access_share`` is the part of all requests that the access log is told of, None for no log.
+    ``access_share`` is the part of all requests that the access log is told of, None for no log;
+    ``access_bodies`` tells it the size of bodies, too.
     """
 
     limits: HeadLimits = HeadLimits()
@@ -60,6 +61,7 @@ class ProxyOptions:
     max_connections: int = 0
     max_connections_per_client: int = 0
     access_share: float | None = None
+    access_bodies: bool = True
     trace_share: float | None = None
     tls: TlsParameters = TlsParameters()
     affinity_key: bytes = attrs.field(default=b"", repr=False)

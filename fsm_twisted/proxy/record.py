@@ -13,7 +13,7 @@ import attrs
 
 from fsm_twisted.net.stream import Stream
 from fsm_twisted.net.tls_stream import TlsStream
-from fsm_twisted.observe.access import Note, Noted, head_alone, pack_batch, pack_peer
+from fsm_twisted.observe.access import UNTOLD, Note, Noted, head_alone, pack_batch, pack_peer
 from fsm_twisted.observe.exposition import series
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from fsm_twisted.snapshot.reasons import ReplyReason
 
 FLUSH_SECONDS: Final = 0.2
-_BATCH: Final = 96  # of heads of 8 KiB at most, well below the limit of a channel's message
+_BATCH: Final = (
+    32  # few enough for the nearest caches; and of heads of 8 KiB within a channel's message
+)
 _LONG_HEAD_BYTES: Final = 8 * 1024
 _LONGEST_TEXT: Final = 2 * 1024
 _WANTED: Final = (
@@ -34,6 +36,7 @@ _WANTED: Final = (
 )  # fmt: skip
 _NOBODY_WAITS: Final = 499  # of nginx: the client has closed before its answer
 _STATUS: Final = slice(9, 12)
+_STATUSES: Final = {b"%d" % status: status for status in range(100, 1000)}
 _EMPTY_LINE: Final = b"\r\n\r\n"
 _WITHOUT_BODY: Final = frozenset({b"GET", b"HEAD"})
 _LINE_ENDS: Final = len(_EMPTY_LINE)
@@ -138,6 +141,7 @@ class Recorder:
         chosen: Asked for each request whether it is to be recorded; None for every one.
 
     Attributes:
+        tells_bodies: Somebody wants to know the size of bodies on the straight road.
         dropped: How many records nobody could take.
     """
 
@@ -156,6 +160,7 @@ class Recorder:
         self._chosen = chosen
         self._will_flush = False
         self._notes: list[Note | Noted] = []
+        self.tells_bodies = True
         self.dropped = 0
 
     def usual(
@@ -187,9 +192,12 @@ class Recorder:
             head = head_alone(head)  # a body is nobody's business but the endpoint's
         if len(head) > _LONG_HEAD_BYTES:
             head = _shortened(head)
+        body = UNTOLD
+        if self.tells_bodies:
+            body = len(data) - data.find(_EMPTY_LINE) - _LINE_ENDS
         notes.append((
-            exchange.begun, now, exchange.sent, int(data[_STATUS]), tries[0], exchange.minor,
-            exchange.bytes_in, bytes_out, len(data) - data.find(_EMPTY_LINE) - _LINE_ENDS,
+            exchange.begun, now, exchange.sent, _STATUSES[data[_STATUS]], tries[0],
+            exchange.minor, exchange.bytes_in, bytes_out, body,
             head, b"", exchange.downstream.note, bound.note, tries[1], b"",
         ))  # fmt: skip
         if len(notes) >= _BATCH:

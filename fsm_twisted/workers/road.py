@@ -197,7 +197,10 @@ class DataRoad:
 
     def _recorder(self, take: Take, share: float) -> Recorder:
         chosen = None if share >= 1 else partial(_is_drawn, share)
-        return Recorder(self.plane.seconds, time.time, take, self._reactor.callLater, chosen)
+        later, options = self._reactor.callLater, self._options
+        recorder = Recorder(self.plane.seconds, time.time, take, later, chosen)
+        recorder.tells_bodies = options.access_bodies
+        return recorder
 
     def _flush(self) -> None:
         if self.plane.access is not None:
