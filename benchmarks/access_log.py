@@ -45,7 +45,8 @@ spec:
   rules:
   - host: {UNLOGGED_HOST}
     http:
-      paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: bench, port: {{number: 80}}}}}}}}]
+      paths:
+      - {{path: /, pathType: Prefix, backend: {{service: {{name: bench, port: {{number: 80}}}}}}}}
 """
 
 
@@ -74,8 +75,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--rounds", type=int, default=20, help="pairs of turns [%(default)s]")
     add("--seconds", type=float, default=1.0, help="length of a turn [%(default)s]")
     add("--warm", type=float, default=0.3, help="warm-up before each [%(default)s s]")
-    add("--pause", type=int, default=0, metavar="MS", help="let each connection wait so long before "
-        "its next request [%(default)s]")  # fmt: skip
+    add("--pause", type=int, default=0, metavar="MS",
+        help="let each connection wait so long before its next request [%(default)s]")  # fmt: skip
     add("--connections", type=int, default=_PLAIN.connections, help="[%(default)s]")
     add("--log", default="/dev/null", metavar="FILE", help="where lines go [%(default)s]")
     return parser.parse_args(arguments)
