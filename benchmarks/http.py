@@ -49,9 +49,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks/http.py", description=__doc__)
     names = [*(load.name for load in loads.LOADS), LATENCY]
     add = parser.add_argument
-    add("--rounds", type=int, default=5, help="how often each proxy gets its turn [%(default)s]")
-    add("--seconds", type=float, default=3.0, help="length of one turn [%(default)s]")
-    add("--warm", type=float, default=1.0, help="warm-up before each turn [%(default)s s]")
+    add("--rounds", type=int, default=9, help="how often each proxy gets its turn [%(default)s]")
+    add("--seconds", type=float, default=1.5, help="length of one turn [%(default)s]")
+    add("--warm", type=float, default=0.7, help="warm-up before each turn [%(default)s s]")
     add("--loads", default=",".join(names), help="which of them [%(default)s]")
     add("--peers", default=",".join(ALL_PEERS), help="which of them [%(default)s]")
     add("--python", default=sys.executable, metavar="PATH",
