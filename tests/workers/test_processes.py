@@ -25,9 +25,10 @@ from tests.workers.processes import (
 )
 from tests.workers.program import Fleet, fleet, get, refuses
 
-# Of 200 for two workers: 80 where each has a processor, 40 where both wait for one that is
-# not theirs, 5 where nobody leaves anything to the other.
-FAIR = 30
+FAIR = 70  # of 200 for two workers, at least: 35 %
+# Where both workers wait for one processor, that may come to 40; where nobody leaves anything
+# to the other it is 5, each time.
+ATTEMPTS = 5
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +66,8 @@ class Load:
             self.answers[client] += 1
 
 
-def assert_shared(shared: Fleet, clients: list[Client]) -> None:
-    """Ask on every connection, and see that both workers have their part."""
+def least_of(shared: Fleet, clients: list[Client]) -> int:
+    """Ask on every connection; return how many the worker with fewer has."""
     try:
         for client in clients:
             assert client.ask(get()).status == 200
@@ -76,21 +77,26 @@ def assert_shared(shared: Fleet, clients: list[Client]) -> None:
         for client in clients:
             client.close()
     assert share.total() == 200
-    assert min(share[worker] for worker in shared.workers) >= FAIR, share
+    return min(share[worker] for worker in shared.workers)
 
 
 def test_two_workers_share_connections_about_evenly(shared: Fleet) -> None:
-    assert_shared(shared, [shared.connect() for _ in range(200)])
+    shares = (least_of(shared, [shared.connect() for _ in range(200)]) for _ in range(ATTEMPTS))
+
+    assert any(share >= FAIR for share in shares)
 
 
 def test_connections_that_come_all_at_once_are_shared_too(shared: Fleet) -> None:
-    until(lambda: not has_connections(shared.program.http))
-    for worker in shared.workers:
-        os.kill(worker, signal.SIGSTOP)
-    clients = [shared.connect() for _ in range(200)]
-    for worker in shared.workers:
-        os.kill(worker, signal.SIGCONT)
-    assert_shared(shared, clients)
+    def share() -> int:
+        until(lambda: not has_connections(shared.program.http))
+        for worker in shared.workers:
+            os.kill(worker, signal.SIGSTOP)
+        clients = [shared.connect() for _ in range(200)]
+        for worker in shared.workers:
+            os.kill(worker, signal.SIGCONT)
+        return least_of(shared, clients)
+
+    assert any(share() >= FAIR for _ in range(ATTEMPTS))
 
 
 def test_a_killed_worker_costs_the_others_nothing_and_is_replaced(
