@@ -71,10 +71,12 @@ def why_of(row: Json) -> str:
     """Say what is the matter with a row of the routes."""
     codes = ", ".join(row["findings"])
     if row["served_instead"]:
-        return f"{row['outcome']} to {name_of(row['served_instead']['object'])}: {codes}"
-    if row["answer"]:
-        return f"{row['answer']['status']} {row['answer']['code']}: {codes}"
-    return codes
+        what = f"{row['outcome']} to {name_of(row['served_instead']['object'])}"
+    elif row["answer"]:
+        what = f"{row['answer']['status']} {row['answer']['code']}"
+    else:
+        return codes
+    return f"{what}: {codes}" if codes else what
 
 
 @click.command()

@@ -12,6 +12,7 @@ from fsm_twisted.admin.documents.certificates import certificate_rows, certifica
 from fsm_twisted.admin.documents.findings import finding_rows
 from fsm_twisted.admin.documents.routes import route_rows, summary
 from fsm_twisted.admin.documents.world import World
+from fsm_twisted.cli.lists import why_of
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.controller import Controller
 from fsm_twisted.objects.inventory import Inventory
@@ -117,3 +118,22 @@ def test_of_two_paths_to_let_tls_through_one_is_repeated() -> None:
         "spec.rules[0].http.paths[0]": ("repeated", ["claim_repeated"]),
         "spec.rules[0].http.paths[1]": ("served", []),
     }
+
+
+def test_a_path_that_is_only_written_twice_is_served_as_it_was_asked_for() -> None:
+    whole = ingress(1)
+    (rule,) = whole.rules
+    (root,) = rule.paths
+    twice = attrs.evolve(rule, paths=(root, attrs.evolve(root, index=1)))
+    world = seen(
+        following(attrs.evolve(whole, rules=(twice,)), service(1), endpoint_slice(1, "10.0.0.1"))
+    )
+
+    rows = route_rows(world)
+
+    told = {row["where"]: (row["state"], row["outcome"], row["findings"]) for row in rows}
+    assert told == {
+        "spec.rules[0].http.paths[0]": ("ok", "served", []),
+        "spec.rules[0].http.paths[1]": ("ok", "repeated", []),
+    }
+    assert {why_of(row) for row in rows} == {"", "repeated to default/i1"}

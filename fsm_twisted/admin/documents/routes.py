@@ -58,10 +58,12 @@ def judge(wish: Wish, world: World) -> Judgement:
     """Say how well *wish* is served."""
     findings = tuple(_concerning(wish, world))
     route = wish.route
-    if wish.fate is not Fate.HELD or route is None:
-        # Another rule of the same Ingress for the same path does what it can.
-        state = State.DEGRADED if wish.fate is Fate.REPEATED else State.BROKEN
+    state = State.DEGRADED if findings else State.OK
+    if wish.fate is Fate.REPEATED:
+        # Another rule of the same Ingress has the same path; without a finding, the same Service.
         return Judgement(state, wish.fate.value, None, None, findings)
+    if wish.fate is not Fate.HELD or route is None:
+        return Judgement(State.BROKEN, wish.fate.value, None, None, findings)
     if route.upstream is None:
         refusal = route.refusal or REPLIES["no_service"]
         return Judgement(State.BROKEN, "refused", refusal, None, findings)
@@ -69,7 +71,6 @@ def judge(wish: Wish, world: World) -> Judgement:
     if upstream is None or not upstream.endpoints:
         no_endpoints = REPLIES["no_endpoints"]
         return Judgement(State.BROKEN, "no_endpoints", no_endpoints, upstream, findings)
-    state = State.DEGRADED if findings else State.OK
     return Judgement(state, "served", None, upstream, findings)
 
 
