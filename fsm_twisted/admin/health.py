@@ -27,10 +27,18 @@ class _Check(Resource):
         return reason.encode() + b"\n"
 
 
+class _Channel(http.HTTPChannel):
+    """A connection on which a question to explain has room: a URL and fields, percent-encoded."""
+
+    MAX_LENGTH = 192 * 1024
+    totalHeadersSize = 256 * 1024  # noqa: N815  Twisted's name
+
+
 class _QuietSite(Site):
     """A site that does not log its requests: probes come every few seconds."""
 
     noisy = False
+    protocol = _Channel  # type: ignore[assignment]  # Twisted itself wraps one, for its HTTP/2
 
     def log(self, request: http.Request) -> None:
         """Write nothing."""

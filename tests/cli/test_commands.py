@@ -293,6 +293,25 @@ def test_sarif_names_files_elsewhere_by_an_absolute_uri(
     assert place["artifactLocation"]["uri"] == Path(BROKEN).as_uri()
 
 
+@pytest.mark.parametrize(
+    ("path", "code", "said"),
+    [
+        ("%41" * 5000, 1, "gets 404 from the proxy (no_route)"),
+        ("x" * 20000, 2, "url is too long"),
+    ],
+    ids=["long", "too long"],
+)
+def test_a_running_program_is_asked_about_long_urls_as_well(
+    program: Program, path: str, code: int, said: str
+) -> None:
+    fields = [word for at in range(100) for word in ("-H", f"X-{at}: {'%' * 100}")]
+
+    ended = fsm_ingress("explain", f"http://a.example/{path}", *admin(program), *fields)
+
+    assert ended.code == code
+    assert said in ended.out + ended.err
+
+
 def test_lint_goes_through_a_file_by_its_lines(tmp_path: Path) -> None:
     (tmp_path / "many.yaml").write_text("---\n{}\n" * 6)
 
