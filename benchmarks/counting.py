@@ -55,7 +55,7 @@ def exchange(number: int) -> Any:
     """Return what the recorder reads of an exchange that has ended."""
     route = pack_route("default", "bench", "/", "bench", 80)
     return SimpleNamespace(
-        bound=SimpleNamespace(is_logged=True, note=route),
+        bound=SimpleNamespace(is_logged=True, made_note=route),
         begun=5.0,
         sent=5.0001,
         head=None,

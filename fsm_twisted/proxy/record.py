@@ -38,7 +38,6 @@ _NOBODY_WAITS: Final = 499  # of nginx: the client has closed before its answer
 _STATUS: Final = slice(9, 12)
 _STATUSES: Final = {b"%d" % status: status for status in range(100, 1000)}
 _EMPTY_LINE: Final = b"\r\n\r\n"
-_WITHOUT_BODY: Final = frozenset({b"GET", b"HEAD"})
 _LINE_ENDS: Final = len(_EMPTY_LINE)
 
 
@@ -188,7 +187,7 @@ class Recorder:
         if bound is None or not bound.is_logged or (chosen is not None and not chosen()):
             return
         head = exchange.head_bytes
-        if exchange.method not in _WITHOUT_BODY:
+        if exchange.method not in {b"GET", b"HEAD"}:
             head = head_alone(head)  # a body is nobody's business but the endpoint's
         if len(head) > _LONG_HEAD_BYTES:
             head = _shortened(head)
@@ -198,7 +197,7 @@ class Recorder:
         notes.append((
             exchange.begun, now, exchange.sent, _STATUSES[data[_STATUS]], tries[0],
             exchange.minor, exchange.bytes_in, bytes_out, body,
-            head, b"", exchange.downstream.note, bound.note, tries[1], b"",
+            head, b"", exchange.downstream.note, bound.made_note or bound.note, tries[1], b"",
         ))  # fmt: skip
         if len(notes) >= _BATCH:
             self.flush()

@@ -143,15 +143,16 @@ class BoundRoute:
     ``usual`` is the upstream when the route asks for nothing but to be forwarded as HTTP/1, else
     None; so is ``verified``, which is for clients that have shown what ``clients`` wants: how
     those of its host are verified. ``is_open`` says that plain HTTP is served on TLS hosts too.
+    ``made_note`` is `note` without asking a property, empty before that was ever asked.
     """
 
     __slots__ = (
-        "_note",
         "body_limit_bytes",
         "cells",
         "clients",
         "is_logged",
         "is_open",
+        "made_note",
         "refusal",
         "rewrite",
         "route",
@@ -184,7 +185,7 @@ class BoundRoute:
         self.body_limit_bytes = body_limit_bytes if limit is None else (limit or None)
         self.is_logged = route.is_logged
         self.is_open = route.plain in _OPEN[plain_http]
-        self._note: bytes | None = None
+        self.made_note = b""
         is_usual = upstream is not None and not upstream.is_http2 and route.rewrite is None
         self.usual = upstream if is_usual and clients is None else None
         self.verified = upstream if is_usual and clients is not None else None
@@ -192,10 +193,9 @@ class BoundRoute:
     @property
     def note(self) -> bytes:
         """What the access log says of it, made when the first of its requests is recorded."""
-        note = self._note
-        if note is None:
-            note = self._note = _note_of(self.route)
-        return note
+        if not self.made_note:
+            self.made_note = _note_of(self.route)
+        return self.made_note
 
 
 def _note_of(route: Route) -> bytes:

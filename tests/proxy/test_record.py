@@ -10,13 +10,14 @@ from fsm_twisted.proxy.record import Recorder
 
 HEAD = b"POST /login HTTP/1.1\r\nHost: a.example\r\nContent-Length: 15\r\n\r\n"
 BODY = b"password=sesame"
+ROUTE = pack_route("n", "i", "/", "s", 80)
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def exchange(method: bytes, sent: bytes) -> Any:
     """What a recorder reads of an exchange that has ended."""
     return SimpleNamespace(
-        bound=SimpleNamespace(is_logged=True, note=pack_route("n", "i", "/", "s", 80)),
+        bound=SimpleNamespace(is_logged=True, made_note=ROUTE, note=ROUTE),
         begun=5.0,
         sent=5.1,
         head=None,
