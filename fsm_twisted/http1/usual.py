@@ -123,22 +123,17 @@ _ANSWER_LINES: Final = _with_connection(_ANSWERED, _KEPT_ALIVE_SO_LONG)
 # The space behind the status is sent even where no reason follows (RFC 9112 section 4).
 _BEGIN_ANSWER: Final = rb"HTTP/1\.1 (%b) [\t\x20-\x7e\x80-\xff]*+"
 _FULL: Final = rb"[2345](?:[1-9][0-9]|0[012356789])"
+_CODING: Final = rb"\r\n[Tt]ransfer-[Ee]ncoding: ?chunked"
 USUAL_RESPONSE: Final = re.compile(
-    rb"%b%b%b([0-9]{1,15}+)%b\r\n\r\n"
-    % (_BEGIN_ANSWER % _FULL, _ANSWER_LINES, _LENGTH, _ANSWER_LINES)
+    rb"%b%b(?:%b([0-9]{1,15}+)|%b)%b\r\n\r\n"
+    % (_BEGIN_ANSWER % _FULL, _ANSWER_LINES, _LENGTH, _CODING, _ANSWER_LINES)
 )
 """
-A response head with a length, not 204 or 304 (nor 101); use `usual_answer`.
+A response head with a length or the chunked coding, not 204 or 304 (nor 101); use `usual_answer`.
 
 Groups: status, ``Connection: keep-alive`` with its CRLF and a Keep-Alive behind it before the
-length, Content-Length in bytes, and the same Connection after it.
+length, Content-Length in bytes (none where there are chunks), and the same Connection after it.
 """
-
-USUAL_CHUNKED: Final = re.compile(
-    rb"%b%b\r\n[Tt]ransfer-[Ee]ncoding: ?(chunked)%b\r\n\r\n"
-    % (_BEGIN_ANSWER % _FULL, _ANSWER_LINES, _ANSWER_LINES)
-)
-"""The same with the chunked coding instead of a length."""
 
 USUAL_BARE: Final = re.compile(rb"%b%b()()\r\n\r\n" % (_BEGIN_ANSWER % b"204|304", _ANSWER_LINES))
 """The same without a body, nor a length."""
@@ -258,7 +253,7 @@ def usual_parts(
         where its body begins. Connection, Keep-Alive and Content-Length are still there.
     """
     found = USUAL_RESPONSE.match(data)
-    if found is None:
+    if found is None or found[3] is None:
         return None
     end = found.end()
     if len(data) - end != int(found[3]) or (
@@ -286,18 +281,19 @@ def usual_answer(
         server: The field line to add when there is no Server.
         date: The field line to add when there is no Date.
     """
-    found = USUAL_RESPONSE.match(data)
-    is_sized = found is not None and method != b"HEAD"
-    if not is_sized:
-        found = _usual_otherwise(data, method, found)
+    found = USUAL_RESPONSE.match(data) or USUAL_BARE.match(data)
     if found is None:
         return None
     end = found.end()
     _, before, length, after = found.groups()
-    if is_sized and len(data) - end != int(length):
-        return None
-    if (before is not None and after is not None) or (
-        end > limits.harmless_bytes and is_unusual_size(data, end, limits)
+    if length and method != b"HEAD":
+        is_whole = len(data) - end == int(length)
+    else:
+        is_whole = _is_whole_otherwise(data, method, end, length)
+    if (
+        not is_whole
+        or (before is not None and after is not None)
+        or (end > limits.harmless_bytes and is_unusual_size(data, end, limits))
     ):
         return None
     own = _missing(data, end, server, date)
@@ -309,17 +305,11 @@ def usual_answer(
     return b"".join((data[:first], data[last : end - 2], own, data[end - 2 :]))
 
 
-def _usual_otherwise(
-    data: bytes, method: bytes, sized: re.Match[bytes] | None
-) -> re.Match[bytes] | None:
-    """Find the head of an answer that has no body, or all of it in chunks; or None."""
-    found = USUAL_BARE.match(data) if sized is None else sized
-    if found is not None:
-        return found if found.end() == len(data) else None
-    found = USUAL_CHUNKED.match(data)
-    if found is None or method == b"HEAD" or not _is_one_body(data, found.end()):
-        return None
-    return found
+def _is_whole_otherwise(data: bytes, method: bytes, end: int, length: bytes | None) -> bool:
+    """Return whether an answer has no body behind its head, or all of it in chunks."""
+    if length is None:
+        return method != b"HEAD" and _is_one_body(data, end)
+    return len(data) == end
 
 
 def _is_one_body(data: bytes, at: int) -> bool:
