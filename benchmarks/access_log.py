@@ -22,6 +22,7 @@ import argparse
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from statistics import median, quantiles
 
 from attrs import evolve, frozen
@@ -100,7 +101,7 @@ def take_costs(options: argparse.Namespace, stage: Stage, running: Running) -> l
         run = loads.make_run(
             load, running.peer.http_port, length, stage.site.folder, stage.load_core
         )
-        seen = lambda: stage.seen(load)  # noqa: E731
+        seen = partial(stage.seen, load)
         return take_sample(running.pid, run, options.seconds, options.warm, seen)
 
     costs = []
