@@ -9,6 +9,7 @@ import pytest
 
 from tests.wire.harness.backend import OK, Served, answering, once
 from tests.wire.harness.client import Client, connect, connect_tls
+from tests.wire.harness.kernel import CONNECTION_BYTES
 from tests.wire.harness.lanes import Lane, World
 from tests.wire.harness.message import PATIENCE
 from tests.wire.harness.program import Program
@@ -226,7 +227,7 @@ def test_a_backend_that_resets_while_the_client_is_held_back_ends_the_tunnel(
         lane.backend.serve(run)
         road = connect(client.sock.getpeername()[1])
         assert road.ask(lane.get(b"/", ASK)).status == 101
-        writing = road.send_aside(bytes(32 * 1024 * 1024))
+        writing = road.send_aside(bytes(2 * CONNECTION_BYTES + 16 * MIB))
         road.sock.settimeout(20)
         writing.join(0.3)
         assert writing.is_alive(), "nobody reads and yet all of it has gone somewhere"

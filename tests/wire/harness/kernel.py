@@ -14,6 +14,14 @@ import attrs
 _LISTENING = 0x0A  # its queues count connections
 
 
+def _largest(queue: str) -> int:
+    return int(Path(f"/proc/sys/net/ipv4/tcp_{queue}").read_text().split()[2])
+
+
+CONNECTION_BYTES = _largest("rmem") + _largest("wmem")
+"""More than a connection, both of its ends, can hold of bytes that go one way."""
+
+
 @attrs.frozen
 class _Socket:
     local: int
