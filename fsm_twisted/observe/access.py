@@ -232,7 +232,7 @@ def head_alone(sent: bytes) -> bytes:
 def texts_of(noted: Noted) -> Texts:
     """Read the head of *noted*."""
     head = as_text(noted.head)
-    method, _, rest = head[: head.find("\r\n")].partition(" ")
+    method, _, rest = head.partition("\r\n")[0].partition(" ")
     return Texts(
         _own_field("\r\nX-Request-ID: ", head),
         _own_field("\r\nX-Real-IP: ", head) or peer_of(noted.peer)[0],
@@ -306,7 +306,7 @@ def route_of(route: bytes) -> tuple[str, str, str, str, int]:
 def _own_field(begin: str, head: str) -> str:
     """Return the value of a field that only we write, behind those of the client."""
     at = head.rfind(begin)
-    return "" if at < 0 else head[at + len(begin) : head.find("\r\n", at + len(begin))]
+    return "" if at < 0 else head[at + len(begin) :].partition("\r\n")[0]
 
 
 def _field(find: Find, head: str) -> str:

@@ -40,7 +40,12 @@ class FormatError(ValueError):
 
 def iso_time(seconds: float) -> str:
     """Write seconds since the epoch as ISO 8601, with milliseconds."""
-    whole, part = divmod(int(seconds * 1000), 1000)
+    return _iso_time(int(seconds * 1000))
+
+
+@lru_cache(maxsize=256)
+def _iso_time(milliseconds: int) -> str:
+    whole, part = divmod(milliseconds, 1000)
     return f"{_iso_second(whole)}.{part:03d}Z"
 
 

@@ -34,7 +34,8 @@ Lines = Callable[[bytes], tuple[bytes, int]]
 """Makes the lines of a batch, and says how many they are."""
 
 _REMEMBERED: Final = 4096
-_LONGEST_REMEMBERED: Final = 256
+_LONGEST_KNOWN: Final = 1024  # bytes: clients choose most of them
+_IDENTITY: Final = b"\r\nX-Request-ID: "
 
 
 def make_lines(text: str, redacted: Collection[str] = ()) -> Lines:
@@ -96,45 +97,49 @@ def quick_json_line(offset_seconds: float, noted: Noted) -> str:
     begun, seconds = offset_seconds + started, ended - started
     if not is_in_time(begun, seconds):
         raise BatchError("a record out of time")
-    head = head_bytes.decode("utf-8", "backslashreplace")
-    method, _, rest = head[: head.find("\r\n")].partition(" ")
+    line, line_end, _ = head_bytes.partition(b"\r\n")
+    common, identity = head_bytes[len(line) :] if line_end else b"", b""
+    at = common.rfind(_IDENTITY)
+    if at >= 0:
+        # What is left is the same in many heads.
+        identity, _, after = common[at + len(_IDENTITY) :].partition(b"\r\n")
+        common = b"%b\r\n%b" % (common[:at], after)
+    client, host, browser = (_known if len(common) <= _LONGEST_KNOWN else _texts)(common)
+    method, _, rest = line.decode("utf-8", "backslashreplace").partition(" ")
     path = as_text(target) if target else rest[: rest.rfind(" ")]
-    at = head.rfind("\r\nX-Request-ID: ")
-    identity = "" if at < 0 else head[at + 16 : head.find("\r\n", at + 16)]
-    at = head.rfind("\r\nX-Real-IP: ")
-    client = "" if at < 0 else head[at + 13 : head.find("\r\n", at + 13)]
-    host, agent, referer = find_host(head), find_user_agent(head), find_referer(head)
     upstream = ended - sent if sent else 0.0
     overhead = seconds - upstream
     return (
-        f'{{"time":"{iso_time(begun)}","request_id":{_quote(identity)},'
-        f'"client":{_quoted(client or peer_of(peer)[0])},"method":{_quote(method)},'
-        f'"host":{_field(host[1]) if host else _NOTHING},"path":{_quote(path)},'
+        f'{{"time":"{iso_time(begun)}","request_id":{_quote(as_text(identity))},'
+        f'"client":{client or _client(peer)},"method":{_quote(method)},'
+        f'"host":{host},"path":{_quote(path)},'
         f'"protocol":"{PROTOCOLS.get(minor, "") if method or minor == UNOPENED else ""}",'
         f'"status":{status},{_way(reason, route)},"upstream":{_endpoints(endpoints)},'
         f'"tries":{tries},"bytes_in":{bytes_in},"bytes_out":{bytes_out},"seconds":{seconds:.6f},'
         f'"upstream_seconds":{f"{upstream:.6f}" if sent else "null"},'
         f'"overhead_seconds":{overhead if overhead > 0.0 else 0.0:.6f},{_connection(peer)},'
-        f'"user_agent":{_field(agent[1]) if agent else _NOTHING},'
-        f'"referer":{_field(referer[1]) if referer else _NOTHING}'
-        f"{'' if call is None else _call(call)}}}\n"
+        f"{browser}{'' if call is None else _call(call)}}}\n"
     )
 
 
-_quoted = lru_cache(maxsize=_REMEMBERED)(_quote)
-_NOTHING: Final = _quote("")
+def _texts(common: bytes) -> tuple[str, str, str]:
+    """Quote the client (empty: the peer), the host, and the end of the line, of these fields."""
+    fields = common.decode("utf-8", "backslashreplace")
+    _, _, behind = fields.rpartition("\r\nX-Real-IP: ")
+    client = behind.partition("\r\n")[0]  # nothing where there is none: all begins with CRLF
+    host, agent, referer = (
+        _quote(found[1].rstrip(" \t") if found else "")
+        for found in (find_host(fields), find_user_agent(fields), find_referer(fields))
+    )
+    return client and _quote(client), host, f'"user_agent":{agent},"referer":{referer}'
 
 
-def _field(value: str) -> str:
-    """Quote a field's value; clients choose it, so long ones are not kept."""
-    return _known_field(value) if len(value) <= _LONGEST_REMEMBERED else _new_field(value)
+_known = lru_cache(maxsize=_REMEMBERED)(_texts)
 
 
-def _new_field(value: str) -> str:
-    return _quote(value.rstrip(" \t"))
-
-
-_known_field = lru_cache(maxsize=_REMEMBERED)(_new_field)
+@lru_cache(maxsize=_REMEMBERED)
+def _client(peer: bytes) -> str:
+    return _quote(peer_of(peer)[0])
 
 
 def _call(status: int) -> str:
