@@ -76,7 +76,7 @@ HASH_BY: Final = Annotation[HashBy](
     values="`client-ip`, `uri`, `header:NAME`, `cookie:NAME`",
     default_text="`client-ip`",
     effect="what `lb-type: hashing` hashes; an endpoint that leaves moves only its own",
-    error=_INVALID,
+    error=f"{_INVALID}; a warning (`hashing_off`) where it has no effect",
     risk="a request without the header or cookie is hashed by its client's address",
     example="header:x-user",
 )

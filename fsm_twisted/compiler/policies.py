@@ -46,6 +46,7 @@ from fsm_twisted.objects.model import Ingress, ObjectRef, ref_of
 from fsm_twisted.objects.names import shown
 from fsm_twisted.snapshot.policy import (
     Affinity,
+    Algorithm,
     Balancing,
     HashBy,
     PlainAccess,
@@ -117,9 +118,8 @@ def read_policy(
     reader = _Reader(values, prefix, ref_of(ingress), book)
     if reader.passes_tls(is_allowed=options.passes_tls):
         return reader.passing_policy()
-    balancing = Balancing(
-        reader.value(LB_TYPE), reader.value(HASH_BY), reader.value(SESSION_STICKY)
-    )
+    balancing = reader.balancing()
+    reader.look_at_hash_by(balancing)
     timeouts = Timeouts(
         reader.value(CONNECT_TIMEOUT), reader.value(READ_TIMEOUT), reader.value(SEND_TIMEOUT)
     )
@@ -177,6 +177,25 @@ class _Reader:
                 self._note("annotation_invalid", annotation.name, what, default, remedy)
             return annotation.default
 
+    def balancing(self) -> Balancing:
+        """Return how an endpoint is picked."""
+        return Balancing(self.value(LB_TYPE), self.value(HASH_BY), self.value(SESSION_STICKY))
+
+    def look_at_hash_by(self, balancing: Balancing) -> None:
+        """Note a key that nothing is hashed by; of a faulty ``lb-type`` nothing more is said."""
+        if HASH_BY.name not in self._values:
+            return
+        algorithm = balancing.algorithm
+        is_faulty = self._values.get(LB_TYPE.name, algorithm.value) != algorithm.value
+        if balancing.affinity is Affinity.CLIENT_IP:
+            if balancing.hash_by != HashBy():
+                what = "it has no effect, because session-sticky goes by the client's address"
+                remedy = "set session-sticky: cookie, or remove one of the two"
+                self._note("hashing_off", HASH_BY.name, what, "the address is hashed", remedy)
+        elif algorithm is not Algorithm.HASHING and not is_faulty:
+            what = f"it has no effect, because lb-type is {algorithm.value}"
+            self._note("hashing_off", HASH_BY.name, what, "no request is hashed")
+
     def passes_tls(self, *, is_allowed: bool) -> bool:
         """Return whether TLS is to go through; where it may not, the Ingress is refused."""
         is_asked = self.value(SSL_PASSTHROUGH)
@@ -190,7 +209,7 @@ class _Reader:
     def passing_policy(self) -> Policy:
         """Return the policy of an Ingress whose TLS goes through: what is about connections."""
         clients = self._passing_clients()
-        balancing = Balancing(self.value(LB_TYPE), self.value(HASH_BY), self.value(SESSION_STICKY))
+        balancing = self.balancing()
         for annotation in ANNOTATIONS:
             if annotation.name not in self._values or annotation is SSL_PASSTHROUGH:
                 continue
@@ -204,6 +223,8 @@ class _Reader:
         if balancing.hash_by != HashBy():
             self._ignore(HASH_BY.name, "the address of the client is hashed")
             balancing = attrs.evolve(balancing, hash_by=HashBy())
+        else:
+            self.look_at_hash_by(balancing)
         if balancing.affinity is Affinity.COOKIE:
             self._ignore(SESSION_STICKY.name, "a client is known by its address")
             balancing = attrs.evolve(balancing, affinity=Affinity.CLIENT_IP)

@@ -257,6 +257,12 @@ FINDINGS = _findings(
         "use one of the values named",
     ),
     (
+        "hashing_off",
+        _W,
+        "hash-by says what requests are hashed by, but they are not",
+        "set lb-type: hashing, or remove hash-by",
+    ),
+    (
         "rewrite_incomplete",
         _E,
         "only one annotation of the rewrite pair is set",
