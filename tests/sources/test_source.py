@@ -240,6 +240,35 @@ def test_a_link_loop_is_a_problem_of_that_name_alone(folder: Path, follow: Follo
     assert following.reasons() == [(f"{folder}/a.yaml", "file_unreadable")]
 
 
+def test_a_link_to_nothing_is_told_until_it_leads_to_a_file_or_goes(
+    folder: Path, follow: Follow
+) -> None:
+    (folder / "a.yaml").symlink_to("target")
+    (folder / "b.yaml").write_text(service("b"))
+    following = follow(folder)
+    told = [(f"{folder}/a.yaml", "file_unreadable")]
+    assert (names(following.source.contents), following.reasons()) == (["b"], told)
+    assert following.source.contents.problems[0].instead == "nothing of it is served"
+
+    (folder / "target").write_text(service("a"))
+    following.await_names("a", "b")
+    assert following.reasons() == []
+    (folder / "target").unlink()
+    following.await_names("b")
+    assert following.reasons() == told
+    (folder / "a.yaml").unlink()
+    following.settle()
+    assert following.reasons() == []
+
+
+def test_a_link_to_a_folder_is_passed_over_as_the_folder_is(folder: Path, follow: Follow) -> None:
+    (folder / "deep").mkdir()
+    (folder / "a.yaml").symlink_to("deep")
+    (folder / "b.yaml").mkdir()
+
+    assert follow(folder).reasons() == []
+
+
 def test_a_mounted_config_map_is_renewed_by_the_swap_of_one_link(
     folder: Path, follow: Follow
 ) -> None:

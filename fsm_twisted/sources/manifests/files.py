@@ -91,6 +91,11 @@ def signature_of(path: str) -> Signature | None:
     return _signature(found)
 
 
+def leads_nowhere(path: str) -> bool:
+    """Tell whether a path is a link whose target is not there."""
+    return os.path.islink(path) and not os.path.exists(path)
+
+
 def _through_links(call: Callable[[str], T], path: str) -> T:
     """
     Call something that follows links; once more when it has found nothing behind one.

@@ -20,6 +20,7 @@ from fsm_twisted.sources.manifests.documents import FileFault, to_text
 from fsm_twisted.sources.manifests.files import (
     Given,
     Signature,
+    leads_nowhere,
     list_files,
     read_file,
     signature_of,
@@ -129,14 +130,14 @@ class Library:
         """Read a file if it has changed and settled; `None` when it is gone."""
         signature = signature_of(given.path)
         if signature is None:
-            return None
+            return _gone(given)
         if self._must_wait(old, signature):
             return self._waiting(old)
         if signature == old.signature:
             return attrs.evolve(old, waits_since=None)
         found = read_file(given.path, self._limit_bytes)
         if found is None:
-            return None
+            return _gone(given)
         data, signature = found
         # It may have been opened for writing between the look and the reading, or meanwhile.
         if self._must_wait(old, signature) or self._was_overtaken(given, old, signature):
@@ -191,6 +192,14 @@ class Library:
             return after_reading(old, given.shown, documents, self._default_namespace)
         except FileFault as fault:
             return after_fault(old, given.shown, fault)
+
+
+def _gone(given: Given) -> _Shelf | None:
+    """Return what is left of a file that is not there: nothing, or that a link leads nowhere."""
+    if not leads_nowhere(given.path):
+        return None
+    fault = FileFault("is a link to nothing: remove it, or put back what it leads to")
+    return _Shelf(state=after_fault(FileState(), given.shown, fault))
 
 
 def _unlisted(given: Given, error: OSError) -> SourceProblem:
