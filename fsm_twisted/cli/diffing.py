@@ -17,12 +17,13 @@ from fsm_twisted.cli.options import (
     recursive_option,
     take_compiler_options,
 )
+from fsm_twisted.cli.switches import Command
 from fsm_twisted.cli.text import say, show_json
 
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("old", type=click.Path())
 @click.argument("new", type=click.Path())
 @output_option

@@ -12,10 +12,11 @@ from fsm_twisted.cli.errors import FOUND
 from fsm_twisted.cli.lists import name_of
 from fsm_twisted.cli.offline import NO_SLICES
 from fsm_twisted.cli.options import Where, output_option, where_options
+from fsm_twisted.cli.switches import Command
 from fsm_twisted.cli.text import say, show_json, show_lines, show_table
 
 
-@click.command()
+@click.command(cls=Command)
 @where_options
 @click.argument("words", nargs=-1, required=True, metavar="[METHOD] URL")
 @click.option(

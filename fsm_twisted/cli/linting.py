@@ -15,12 +15,13 @@ from fsm_twisted.cli.explaining import show_finding
 from fsm_twisted.cli.offline import has_no_slices, read_world
 from fsm_twisted.cli.options import compiler_options, recursive_option, take_compiler_options
 from fsm_twisted.cli.sarif import sarif
+from fsm_twisted.cli.switches import Command
 from fsm_twisted.cli.text import say, show_json
 from fsm_twisted.snapshot.reasons import FINDINGS
 from fsm_twisted.sources.choose import SourceOptions
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[FILES OR FOLDERS]")
 @click.option("--cluster", is_flag=True, help="Look at a cluster instead.")
 @click.option("--kubeconfig", type=click.Path(), help="Of the cluster; else as kubectl.")

@@ -9,6 +9,7 @@ import click
 
 from fsm_twisted.admin.documents.world import Json
 from fsm_twisted.cli.options import Where, output_option, where_options
+from fsm_twisted.cli.switches import Command
 from fsm_twisted.cli.text import show_json, show_table
 
 
@@ -39,7 +40,7 @@ def _document(where: Where, address: str, wanted: Mapping[str, str | None]) -> J
 _STATE: Final = ("state", "Only ok, degraded or broken ones.")
 
 
-@click.command()
+@click.command(cls=Command)
 @_filters(
     ("namespace", "Only of Ingresses in this namespace."),
     ("host", "Only of this host, as the Ingress writes it."),
@@ -79,7 +80,7 @@ def why_of(row: Json) -> str:
     return f"{what}: {codes}" if codes else what
 
 
-@click.command()
+@click.command(cls=Command)
 @_filters(
     ("namespace", "Only of Services in this namespace."),
     ("service", "Only of this Service."),
@@ -115,7 +116,7 @@ def _endpoints(row: Json) -> list[tuple[object, ...]]:
     return [(*head, *first, total), *(("", "", "", "", *each, "") for each in others)]
 
 
-@click.command()
+@click.command(cls=Command)
 @_filters(
     ("namespace", "Only of Secrets in this namespace."),
     ("state", "Only of this state, such as expired or expires_soon."),

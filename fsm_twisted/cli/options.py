@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from fsm_twisted.admin.documents.world import Json
 from fsm_twisted.cli.offline import Offline, Parameters, read_world
 from fsm_twisted.cli.running import DEFAULT_ADMIN, Running
+from fsm_twisted.cli.switches import Switch
 from fsm_twisted.compiler.options import CompilerOptions
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -49,7 +50,7 @@ class Where:
 
 
 def compiler_options(command: C) -> C:
-    """Add the options of the program that change what manifests mean."""
+    """Add the options of the program that change what manifests mean, to be read by `Command`."""
     for option in (
         click.option(
             "--ingress-class",
@@ -65,11 +66,11 @@ def compiler_options(command: C) -> C:
         ),
         click.option(
             "--allow-cross-namespace-secrets",
-            is_flag=True,
+            cls=Switch,
             help="As the program's option of this name.",
         ),
-        click.option("--ssl-passthrough", is_flag=True, help="As the program's option."),
-        click.option("--mtls", is_flag=True, help="As the program's option."),
+        click.option("--ssl-passthrough", cls=Switch, help="As the program's option."),
+        click.option("--mtls", cls=Switch, help="As the program's option."),
     ):
         command = option(command)
     return command
@@ -100,7 +101,7 @@ output_option = click.option(
 
 
 def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--manifests`` and ``--admin``; the command gets a `Where` as its first argument."""
+    """Add ``--manifests`` and ``--admin``; a `Command` gets a `Where` as its first argument."""
 
     def called(**values: Any) -> Any:
         manifests, admin = values.pop("manifests"), values.pop("admin")

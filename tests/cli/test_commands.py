@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,46 @@ def test_explain_takes_method_headers_and_a_host_apart_as_curl_does(folder: Path
 
     assert (ended.code, ended.json["request"]["method"]) == (0, "POST")
     assert ended.json["request"]["host"] == "a.example"
+
+
+@pytest.mark.parametrize(
+    ("words", "is_on"),
+    [
+        (("--mtls", "on"), True),
+        (("--mtls",), True),
+        (("--mtls=on",), True),
+        (("--mtls", "off"), False),
+        (("--mtls=off",), False),
+        (("--mtls", "--mtls", "off"), False),
+        ((), False),
+    ],
+)
+def test_a_switch_of_the_program_is_written_as_there(
+    tmp_path: Path, words: tuple[str, ...], *, is_on: bool
+) -> None:
+    spec: Any = GOOD["spec"]
+    tls = {**GOOD, "spec": {**spec, "tls": [{"hosts": ["a.example"]}]}}
+    write(tmp_path, tls, *service("web", 9999))
+    where = offline(tmp_path / "manifests")
+    asked = fsm_ingress("explain", *where, *words, "https://a.example/web")
+
+    assert ("client_ca_missing" in asked.out) is is_on
+    assert asked.code == (1 if is_on else 0)
+    assert fsm_ingress("explain", *where, "https://a.example/web", *words).out == asked.out
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_2_and_says_what_it_may_be(folder: Path) -> None:
+    ended = fsm_ingress("lint", "--mtls=maybe", str(folder))
+
+    assert ended.code == 2
+    assert "'maybe' is not one of 'on', 'off'" in ended.err
+
+
+def test_behind_two_dashes_there_are_no_switches() -> None:
+    ended = fsm_ingress("lint", "--", "--mtls", "on")
+
+    assert "--mtls" in ended.err
+    assert ended.code == 2
 
 
 def test_explain_says_why_an_ingress_of_another_class_is_not_asked(tmp_path: Path) -> None:
