@@ -15,6 +15,7 @@ from fsm_twisted.net.client_certificates import asking_of, shown_by
 from fsm_twisted.net.loop import EventLoop
 from fsm_twisted.net.newcomer import Newcomer
 from fsm_twisted.net.sweep import Sweep
+from fsm_twisted.net.tls import NoCommonProtocol
 from fsm_twisted.net.tls_stream import TlsStream, make_stream
 
 
@@ -52,7 +53,6 @@ _RESULTS: Final = {
     "no suitable key share": HandshakeResult.NO_COMMON_CIPHER,
     "peer did not return a certificate": HandshakeResult.CERTIFICATE_MISSING,
     "certificate verify failed": HandshakeResult.CERTIFICATE_REFUSED,
-    "no application protocol": HandshakeResult.NO_COMMON_PROTOCOL,
     "unexpected eof while reading": HandshakeResult.CLIENT_GONE,
 }
 
@@ -63,8 +63,10 @@ _REFUSED: Final = frozenset(
 _DISCARDED_BYTES: Final = 64 * 1024
 
 
-def handshake_result(error: SSL.Error) -> HandshakeResult:
-    """Sort OpenSSL's *error* into the few kinds that are counted."""
+def handshake_result(error: SSL.Error | NoCommonProtocol) -> HandshakeResult:
+    """Sort what has ended a handshake into the few kinds that are counted."""
+    if isinstance(error, NoCommonProtocol):
+        return HandshakeResult.NO_COMMON_PROTOCOL
     if isinstance(error, SSL.SysCallError | SSL.ZeroReturnError):
         return HandshakeResult.CLIENT_GONE
     reasons = [str(entry[-1]) for entry in error.args[0]] if error.args else []
@@ -126,7 +128,7 @@ class Handshake(Newcomer):
         except SSL.WantWriteError:
             self._want_write(wanted=True)
             return None
-        except SSL.Error as error:
+        except (SSL.Error, NoCommonProtocol) as error:
             self._result = handshake_result(error)
             return self._linger() if self._result in _REFUSED else main.CONNECTION_LOST
         return self._shaken()

@@ -82,12 +82,17 @@ def load_certificates(chain_pem: bytes) -> list[Any]:
     return [each.to_cryptography() for each in loaded]
 
 
-def _chooser(protocols: Protocols) -> Callable[[SSL.Connection, list[bytes]], Any]:
-    def choose(_: SSL.Connection, offered: list[bytes]) -> Any:
+class NoCommonProtocol(Exception):
+    """A client offers protocols by ALPN, and none that we speak; an alert has told it."""
+
+
+def _chooser(protocols: Protocols) -> Callable[[SSL.Connection, list[bytes]], bytes]:
+    def choose(_: SSL.Connection, offered: list[bytes]) -> bytes:
         for protocol in protocols:
             if protocol in offered:
                 return protocol
-        return SSL.NO_OVERLAPPING_PROTOCOLS
+        # What pyOpenSSL has a value for is to go on without ALPN; RFC 7301 wants an alert.
+        raise NoCommonProtocol
 
     return choose
 
@@ -137,6 +142,11 @@ class HostContexts:
 
 
 Table = ServerNames[HostContexts]
+ClientsOf = Callable[[bytes], ClientVerification | None]
+
+
+def _nobody(_: bytes) -> None:
+    """Ask nobody."""
 
 
 class Certificates:
@@ -161,7 +171,7 @@ class Certificates:
         self._contexts: dict[str, HostContexts | None] = {}
         self._default_contexts = HostContexts(partial(self._make, default))
         self._verified: Mapping[str, ClientVerification] = {}
-        self._clients: ServerNames[ClientVerification] = ServerNames({})
+        self._clients_of: ClientsOf = _nobody
         self._uses: Counter[str] = Counter()
         self._table: Table = ServerNames({})
 
@@ -189,13 +199,18 @@ class Certificates:
                 self._release(before[name].fingerprint)
         self._table = self._table.renewed(names, gone)
 
-    def verify(self, clients: Mapping[str, ClientVerification]) -> None:
-        """Ask for certificates from now on as *clients* say, by server name pattern."""
+    def verify(self, clients: Mapping[str, ClientVerification], clients_of: ClientsOf) -> None:
+        """
+        Ask for certificates from now on as *clients_of* says.
+
+        Args:
+            clients: All that it may say, by host pattern.
+            clients_of: Given a lower-case server name without trailing dot.
+        """
+        self._clients_of = clients_of
         before, self._verified = self._verified, clients
-        found = changes(before, clients)
-        if not found:
+        if not changes(before, clients):
             return
-        self._clients = self._clients.renewed(found.changed, found.gone)
         known = frozenset(clients.values())
         for each in (self._default_contexts, *self._contexts.values()):
             if each is not None:
@@ -227,7 +242,8 @@ class Certificates:
         name = connection.get_servername()
         if not name:
             return
-        found, clients = self._table.lookup(name), self._clients.lookup(name)
+        host = name.lower().removesuffix(b".")
+        found, clients = self._table.find(host), self._clients_of(host)
         if clients is not None and clients.mode is not VerifyClient.IMPOSSIBLE:
             self._ask(connection, found or self._default_contexts, clients)
         elif found is not None:

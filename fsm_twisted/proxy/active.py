@@ -36,7 +36,7 @@ class Active:
 
     ``hosts`` remembers how Host fields were read, see `host_of`, and ``known`` what `known_of`
     says of them; both stay below `REMEMBERED_HOSTS`. ``passthrough`` says where TLS goes unopened,
-    ``clients`` whose clients are verified, None for nowhere and nobody's.
+    ``clients`` whose clients are verified (see `clients_of`), None for nowhere and nobody's.
     """
 
     __slots__ = (
@@ -94,12 +94,19 @@ class Active:
 
     def wants_tls(self, host: bytes) -> bool:
         """Tell whether plain HTTP is not what *host* is served by."""
-        return self.tls_hosts.covers(host) or (
-            self.clients is not None and self.clients.covers(host)
-        )
+        return self.tls_hosts.covers(host) or self.clients_of(host) is not None
+
+    def clients_of(self, host: bytes) -> ClientVerification | None:
+        """
+        Return how the clients of *host* are verified, None where they are not.
+
+        A TLS host of its own decides for itself, whatever a wildcard asks.
+        """
+        clients = self.clients
+        return None if clients is None else clients.find_beside(host, self.tls_hosts)
 
     def _care_for(self, host: bytes) -> int:
-        if self.clients is not None and self.clients.covers(host):
+        if self.clients_of(host) is not None:
             return VERIFIED
         return LOOKED_AT if self.is_looked_at(host) else CARELESS
 

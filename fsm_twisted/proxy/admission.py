@@ -12,7 +12,6 @@ from fsm_twisted.proxy.client import Peer
 from fsm_twisted.proxy.options import PlainHttp, ProxyOptions
 from fsm_twisted.proxy.replies import ALLOW
 from fsm_twisted.proxy.runtime import BoundRoute, UpstreamState
-from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.policy import ClientVerification, PlainAccess, VerifyClient
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
@@ -83,13 +82,13 @@ def admit(
             return answer
     if active.clients is None:
         return _route(head, bound)
-    return _route_verified(head, bound, active.clients, peer)
+    return _route_verified(head, bound, active, peer)
 
 
 def _route_verified(
     head: RequestHead,
     bound: BoundRoute | None,
-    clients: ServerNames[ClientVerification],
+    active: Active,
     peer: Peer,
 ) -> Admitted | LocalReply:
     """
@@ -99,7 +98,7 @@ def _route_verified(
     may be another one (a wildcard, say).
     """
     host = head.authority.host
-    wanted = clients.find(host)
+    wanted = active.clients_of(host)
     own = None if bound is None else bound.clients
     if wanted is not None:
         unmet = _unmet(host, wanted, peer)
@@ -118,11 +117,9 @@ def _route_verified(
     return decision
 
 
-def is_verified(
-    host: bytes, bound: BoundRoute, clients: ServerNames[ClientVerification], peer: Peer
-) -> bool:
+def is_verified(host: bytes, bound: BoundRoute, active: Active, peer: Peer) -> bool:
     """Tell whether *peer* has shown all that *host* and the host of the route want."""
-    wanted = clients.find(host), bound.clients
+    wanted = active.clients_of(host), bound.clients
     return all(each is None or _unmet(host, each, peer) is None for each in wanted)
 
 

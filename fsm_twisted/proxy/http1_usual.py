@@ -125,6 +125,6 @@ def _state_of(
         return None
     if care < VERIFIED and bound.clients is None:
         return bound.usual
-    if active.clients is None or not is_verified(host, bound, active.clients, peer):
+    if active.clients is None or not is_verified(host, bound, active, peer):
         return None
     return bound.usual if bound.clients is None else bound.verified

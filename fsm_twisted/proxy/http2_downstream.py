@@ -112,7 +112,7 @@ class Http2Downstream(Http2Connection[Http2Stream]):
             bound is None
             or bound.usual is None
             or not (peer.is_secure or bound.is_open or not active.is_looked_at(host))
-            or (active.clients is not None and active.clients.covers(host))
+            or active.clients_of(host) is not None
         ):
             self._request_received(event.in_full())
             return

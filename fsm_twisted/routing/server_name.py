@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from fsm_twisted.routing.paths import as_sent
 
@@ -60,6 +60,12 @@ class ServerNames(Generic[T]):
             if dot > 0:
                 found = self._wildcard.get(host[dot + 1 :])
         return found
+
+    def find_beside(self, host: bytes, others: ServerNames[Any]) -> T | None:
+        """Do as `find`, but no wildcard counts for a *host* that *others* have for itself."""
+        found = self.find(host)
+        is_own = found is None or host in self._exact or host not in others._exact
+        return found if is_own else None
 
     def has_own(self, host: bytes) -> bool:
         """Tell whether *host*, written as for `find`, has an entry that is no wildcard's."""

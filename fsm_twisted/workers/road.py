@@ -125,8 +125,10 @@ class DataRoad:
         """Serve *snapshot* from now on."""
         if self._tls is not None:
             self._tls.certificates.install(snapshot.certificates)
-            self._tls.certificates.verify(snapshot.clients)
         self.plane.activate(snapshot)
+        if self._tls is not None:
+            clients_of = self.plane.runtime.active.clients_of
+            self._tls.certificates.verify(snapshot.clients, clients_of)
         if not self._is_listening and not self.plane.is_draining:
             self._is_listening = True
             self._listen()

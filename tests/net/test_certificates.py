@@ -125,16 +125,29 @@ def test_what_is_older_than_tls_1_2_is_refused(
     [
         ((b"h2", b"http/1.1"), b"http/1.1"),
         ((b"http/1.1",), b"http/1.1"),
-        ((b"h2",), b""),
         ((), b""),
     ],
 )
 @pytest.mark.parametrize("name", [b"a.example", None])
-def test_http_1_is_agreed_on_when_offered_and_nothing_else_refuses_the_client(
+def test_http_1_is_agreed_on_when_offered(
     front: SSL.Context, offered: tuple[bytes, ...], chosen: bytes, name: bytes | None
 ) -> None:
     with connected(front, name, offered=offered) as client:
         assert client.tls.get_alpn_proto_negotiated() == chosen
+
+
+@pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+@pytest.mark.parametrize("name", [b"a.example", None])
+def test_who_offers_nothing_that_is_spoken_here_is_told_by_an_alert(
+    front: SSL.Context, version: int, name: bytes | None
+) -> None:
+    client = Client(front, name, version=version, offered=(b"h2", b"foo"))
+
+    with pytest.raises(SSL.Error, match="no application protocol"):
+        client.shake_hands()
+
+    assert client.server.sock.fileno() == -1
+    client.close()
 
 
 # Changes

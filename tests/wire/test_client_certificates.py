@@ -170,6 +170,8 @@ def write_world(manifests: Manifests, backend: Backend, http2_backend: Backend) 
     wild = ("*.wild.test",)
     manifests.ingress("wild", "s", wild, ON, {"": wild})
     manifests.ingress("under-wild", "s", ("free.wild.test",), {}, prefix="/free")
+    own = ("own.wild.test",)
+    manifests.ingress("own-in-wild", "s", own, {}, {"": own}, prefix="/own")
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +208,7 @@ def outcome(ground: Ground, name: str, host: str, pair: Pair | None, first: byte
 def test_both_roads_let_the_same_clients_in(ground: Ground, name: str, pair: Pair | None) -> None:
     hosts = [f"{site}.test" for site in SITES]
 
-    for host in (*hosts, "x.wild.test", "free.wild.test", "nowhere.test"):
+    for host in (*hosts, "x.wild.test", "free.wild.test", "own.wild.test", "nowhere.test"):
         # The empty line means nothing, but keeps a request off the straight road.
         straight = outcome(ground, name, host, pair, b"")
         assert straight == outcome(ground, name, host, pair, b"\r\n"), host
@@ -371,6 +373,21 @@ def test_a_wildcard_protects_what_falls_through_to_it(ground: Ground) -> None:
 
     stranger = ground.dial("open.test", ground.context())
     assert stranger.ask(get("free.wild.test", path=b"/other")).status == 421
+
+
+@pytest.mark.parametrize("pair", [GOOD, None], ids=["good", "none"])
+def test_a_tls_host_of_its_own_decides_for_itself_below_a_wildcard(
+    ground: Ground, pair: Pair | None
+) -> None:
+    client = ground.dial("own.wild.test", ground.context(pair))
+
+    answer = client.ask(get("own.wild.test", path=b"/own"))
+    assert (answer.status, answer.body) == (200, b"")
+    assert client.ask(get("own.wild.test", path=b"/other")).status == 421
+
+    knowing = ground.dial("x.wild.test", ground.context(GOOD))
+    answer = knowing.ask(get("own.wild.test", path=b"/other"))
+    assert (answer.status, b"alice" in answer.body) == (200, True)
 
 
 def test_plain_http_never_serves_a_host_that_asks_for_certificates(ground: Ground) -> None:

@@ -206,7 +206,10 @@ def test_gauges_tell_what_is_open_now(program: Program) -> None:
 def test_handshakes_are_counted_by_result(program: Program) -> None:
     def results() -> dict[str, float]:
         samples = scrape(program)
-        kinds = ("ok", "not_tls", "client_gone", "client_refused", "no_common_version")
+        kinds = (
+            "ok", "not_tls", "client_gone", "client_refused", "no_common_version",
+            "no_common_protocol",
+        )  # fmt: skip
         return {kind: total(samples, "tls_handshakes_total", result=kind) for kind in kinds}
 
     before = results()
@@ -227,13 +230,18 @@ def test_handshakes_are_counted_by_result(program: Program) -> None:
     old.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.raises(ssl.SSLError):
         connect_tls(program.https, "secure.test", old)
+    strange = tls_context()
+    strange.set_alpn_protocols(["foo"])
+    with pytest.raises(ssl.SSLError):
+        connect_tls(program.https, "secure.test", strange)
     distrustful = ssl.create_default_context()
     with pytest.raises(ssl.SSLCertVerificationError):
         connect_tls(program.https, "secure.test", distrustful)
     after = results()
 
     grown = {kind: after[kind] - before[kind] for kind in after}
-    assert grown["not_tls"] == grown["client_gone"] == grown["no_common_version"] == 1
+    assert grown["not_tls"] == grown["client_gone"] == 1
+    assert grown["no_common_version"] == grown["no_common_protocol"] == 1
     # The alert comes after the server's part of a TLS 1.3 handshake; which one is first is open.
     assert grown["ok"] + grown["client_refused"] == 2
 

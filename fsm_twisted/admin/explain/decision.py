@@ -115,11 +115,10 @@ class Decider:
 
     def _identity(self, question: Question, head: RequestHead) -> ClientIdentity | None:
         """Take it that the client has shown what the host of its handshake wants."""
-        clients = self._runtime.active.clients
-        if clients is None or not question.is_secure:
+        if not question.is_secure:
             return None
-        name = question.server_name.encode("ascii") or head.authority.host
-        wanted = clients.lookup(name)
+        name = question.server_name.lower().encode("ascii") or head.authority.host
+        wanted = self._runtime.active.clients_of(name.removesuffix(b"."))
         return None if wanted is None else ClientIdentity(Shown(wanted), name)
 
     def _pass_through(self, question: Question, route: Route, live: Live) -> Decision:
