@@ -14,7 +14,7 @@ T = TypeVar("T")
 SECONDS = 15.0
 
 
-def until(probe: Callable[[], T], seconds: float = SECONDS) -> T:
+def until(probe: Callable[[], T], seconds: float = 60.0) -> T:
     """Wait for something true and return it."""
     deadline = time.monotonic() + seconds
     while not (found := probe()):

@@ -29,7 +29,7 @@ from fsm_twisted.workers.road import Front
 from tests.workers.processes import owners
 
 WORKERS = 2
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def snapshot(generation: int) -> Snapshot:
