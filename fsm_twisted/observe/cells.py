@@ -45,9 +45,10 @@ class UpstreamCells:
     in buckets, not cumulated: ``DURATION`` is from the head of the request to the end of the
     answer, ``UPSTREAM`` the part of it between sending the request and the end of the answer;
     ``duration_seconds`` and ``upstream_seconds`` are their sums. ``local_seconds`` is the part of
-    ``duration_seconds`` that belongs to answers of our own. Bytes are those of messages as clients
-    see them. ``rare`` counts what few upstreams have, by kind and result: ``passed:ok`` TLS
-    connections that were to go through, or why they did not, and ``grpc:0`` calls by status.
+    ``duration_seconds`` that belongs to answers of our own, and to what has ended without a whole
+    one. Bytes are those of messages as clients see them. ``rare`` counts what few upstreams have,
+    by kind and result: ``passed:ok`` TLS connections that were to go through, or why they did not,
+    and ``grpc:0`` calls by status.
     """
 
     __slots__ = (
@@ -84,7 +85,7 @@ class UpstreamCells:
         return not (self.bytes_in or any(self.counts) or self.retries or self.rare)
 
     def count(self, method: bytes, status_class: int, seconds: float) -> None:
-        """Count an exchange that has ended with an answer of our own."""
+        """Count an exchange that has ended with an answer of our own, or without a whole one."""
         self._count_request(method, status_class)
         self.counts[2 * bisect_left(SECONDS, seconds) + _FIRST_BUCKET] += 1
         self.duration_seconds += seconds

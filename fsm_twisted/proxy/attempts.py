@@ -73,6 +73,8 @@ class Attempts:
         else:
             endpoint, self.is_new = state.pick_by_cookie(self.fields, self._key, self._tried)
         if endpoint is not None:
+            if self.tries:
+                state.cells.retries += 1
             self._tried.append(endpoint)
         return endpoint
 
@@ -104,7 +106,6 @@ class Attempts:
             self.closed += 1
         if failure in SAME_AGAIN:
             self._allow_last_again()
-        self._state.cells.retries += 1
         return True
 
     def _allow_last_again(self) -> None:

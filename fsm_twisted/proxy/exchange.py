@@ -14,6 +14,7 @@ from fsm_twisted.http2.codes import ErrorCode
 from fsm_twisted.message.framing import CHUNKED, is_empty
 from fsm_twisted.proxy.account import Account
 from fsm_twisted.proxy.grpc import is_grpc
+from fsm_twisted.proxy.record import NOBODY_WAITS
 from fsm_twisted.proxy.request_body import RequestBody
 from fsm_twisted.proxy.response import Response
 from fsm_twisted.proxy.retry import IDEMPOTENT, Failure
@@ -222,8 +223,14 @@ class Exchange(Account):
     def client_gone(self) -> None:
         """The client waits no more: leave no work to the endpoint."""
         self._leave_upstream()
+        self._count_cut()
         if self.plane.access is not None:
             self.plane.access.cut(self)
+
+    def _count_cut(self) -> None:
+        """Count a request whose client has no whole answer, by the status that is logged."""
+        seconds = self.plane.seconds() - self.begun
+        self.state.cells.count(self.method, (self.status or NOBODY_WAITS) // 100, seconds)
 
     # The endpoint's side
 
@@ -339,8 +346,6 @@ class Exchange(Account):
         if self._response is not None and self._response.has_begun:
             self.cut(reason.code)
             return
-        seconds = self.plane.seconds() - self.begun
-        self.state.cells.count(self.method, reason.status // 100, seconds)
         self.downstream.reply(reason, ends=incomplete)
 
     def fail(self) -> None:

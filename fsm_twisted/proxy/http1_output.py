@@ -85,12 +85,12 @@ class Http1Output(SerialConnection):
         method, minor, persistent = b"", 1, True
         if asked is not None:
             method, minor, persistent = asked.method, asked.minor, asked.persistent
-        plane.count_reply(reason, self.asked)
         ends = ends or not persistent or plane.answers_are_last
         if self.exchange is not None:
             fields += self.exchange.hsts
         fields = plane.date_field + fields + connection_field(minor, ends=ends)
         answer = reply_bytes(reason, fields, with_body=method != b"HEAD")
+        plane.count_reply(reason, len(answer), exchange=self.exchange, asked=self.asked)
         self.write(answer)
         if plane.access is not None:
             head_bytes = answer.find(b"\r\n\r\n") + len(b"\r\n\r\n")

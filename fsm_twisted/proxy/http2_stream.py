@@ -215,7 +215,6 @@ class Http2Stream(Http2Output):
     def reply(self, reason: ReplyReason, fields: bytes = b"", *, ends: bool = False) -> None:
         """Answer ourselves; the connection goes on in any case, the stream ends."""
         plane, asked, call = self.plane, self.exchange or self.asked, None
-        plane.count_reply(reason, self.asked)
         if self.exchange is not None:
             fields += self.exchange.hsts
         if asked is not None and asked.head is not None and is_grpc(asked.head.fields):
@@ -229,8 +228,9 @@ class Http2Stream(Http2Output):
         self.connection.touch()
         if body:
             self.send(body, ended=True)
+        size = size_of(head, extra)
+        plane.count_reply(reason, size + len(body), exchange=self.exchange, asked=self.asked)
         if plane.access is not None:
-            size = size_of(head, extra)
             plane.access.replied(self, reason, size, size + len(body), call)
         self.asked = None
         self.exchange_ended(ends=ends)

@@ -69,10 +69,8 @@ class Passage(Exchange):
     def expect_answer(self) -> None:
         """Nothing is due: the time of a tunnel is its own."""
 
-    def client_gone(self) -> None:
-        """The client waits no more."""
+    def _count_cut(self) -> None:
         self.state.cells.count_passed(self.cut_reason.decode("ascii"))
-        super().client_gone()
 
     def answer(self, reason: ReplyReason) -> None:
         """End, because no endpoint has accepted a connection."""

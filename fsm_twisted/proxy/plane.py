@@ -27,6 +27,7 @@ from fsm_twisted.snapshot.model import Route, Snapshot
 if TYPE_CHECKING:
     from fsm_twisted.message.heads import RequestHead
     from fsm_twisted.proxy.client import Claims, Peer
+    from fsm_twisted.proxy.exchange import Exchange
     from fsm_twisted.proxy.record import Asked, Recorder
     from fsm_twisted.proxy.tracing import Tracer
     from fsm_twisted.snapshot.reasons import ReplyReason
@@ -196,11 +197,33 @@ class DataPlane:
             for connection in self.connections:
                 connection.describe()
 
-    def count_reply(self, reason: ReplyReason, asked: Asked | None = None) -> None:
-        """Count a reply of our own by its reason, and for the Ingress of *asked* if it has one."""
+    def count_reply(
+        self,
+        reason: ReplyReason,
+        size: int = 0,
+        *,
+        exchange: Exchange | None = None,
+        asked: Asked | None = None,
+    ) -> None:
+        """
+        Count a reply of our own by its reason, and for an Ingress if it answers a request of one.
+
+        Args:
+            reason: Why we answer ourselves.
+            size: Of the reply, in bytes.
+            exchange: The exchange that it ends.
+            asked: Without an exchange, the request that it answers, if it is one.
+        """
         self.replies[reason.code] += 1
-        if asked is not None and asked.bound is not None:
-            asked.bound.cells.count(asked.method, reason.status // 100, 0.0)
+        if exchange is not None:
+            cells, method = exchange.state.cells, exchange.method
+            seconds = self.seconds() - exchange.begun
+        elif asked is not None and asked.bound is not None:
+            cells, method, seconds = asked.bound.cells, asked.method, 0.0
+        else:
+            return
+        cells.count(method, reason.status // 100, seconds)
+        cells.bytes_out += size
 
     def release_descriptor(self) -> None:
         """Give up what is idle, because the process has no descriptor left."""

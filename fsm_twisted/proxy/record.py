@@ -34,7 +34,7 @@ _WANTED: Final = (
     b"host:", b"user-agent:", b"referer:", b"x-request-id:", b"x-real-ip:", b"traceparent:",
     b"parent-span:",
 )  # fmt: skip
-_NOBODY_WAITS: Final = 499  # of nginx: the client has closed before its answer
+NOBODY_WAITS: Final = 499  # of nginx: the client has closed before its answer
 _STATUS: Final = slice(9, 12)
 _STATUSES: Final = {b"%d" % status: status for status in range(100, 1000)}
 _EMPTY_LINE: Final = b"\r\n\r\n"
@@ -210,7 +210,7 @@ class Recorder:
 
     def cut(self, exchange: Exchange) -> None:
         """Record an exchange that has ended before its answer."""
-        status = exchange.status or _NOBODY_WAITS
+        status = exchange.status or NOBODY_WAITS
         self._end(exchange, self._seconds(), status, exchange.cut_reason)
 
     def _end(self, exchange: Exchange, now: float, status: int, reason: bytes) -> None:

@@ -18,9 +18,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.strategies.objects import PREFIX
-from tests.wire.harness.backend import Served
+from tests.wire.harness.backend import Served, closing, once
 from tests.wire.harness.client import connect, connect_tls, tls_context
 from tests.wire.harness.lanes import Lane, World
+from tests.wire.harness.message import Ended
 from tests.wire.harness.program import Program, running
 from tests.workers.processes import children, until
 
@@ -150,6 +151,49 @@ def test_what_we_answer_without_an_endpoint_is_counted_for_its_ingress(program: 
 
     of = {"service": "named-small-test", "status": "4xx", "method": "POST"}
     assert total(after, "requests_total", **of) - total(before, "requests_total", **of) == 1
+
+
+def test_what_ends_without_a_whole_answer_is_counted_by_the_status_that_is_logged(
+    program: Program, lane: Lane
+) -> None:
+    lane.backend.serve(once(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhel", Served.reset))
+    with contextlib.closing(connect(program.http)) as client:
+        client.send(lane.get())
+        with pytest.raises(Ended):
+            client.response()
+        got = len(client.received)
+    lane.backend.serve(once(b""))
+    with contextlib.closing(connect(program.http)) as client:
+        client.send(lane.get(b"/nobody-waits"))
+        until(lambda: any(each.target == b"/nobody-waits" for each in lane.backend.requests))
+        client.reset()
+
+    owner = {**labels_of(lane), "method": "GET"}
+    until(lambda: total(scrape(program), "requests_total", status="4xx", **owner) == 1)
+    samples = scrape(program)
+    assert total(samples, "requests_total", status="2xx", **owner) == 1
+    assert total(samples, "request_duration_seconds_count", **labels_of(lane)) == 2
+    assert total(samples, "response_duration_seconds_count", **labels_of(lane)) == 0
+    assert total(samples, "response_bytes_total", **labels_of(lane)) == got
+    assert total(samples, "requests_in_flight") == 0
+
+
+def test_bytes_of_our_own_answers_are_bytes_of_answers(program: Program, lane: Lane) -> None:
+    lane.backend.serve(once(b"nonsense\r\n\r\n"))
+    with contextlib.closing(connect(program.http)) as client:
+        assert client.ask(lane.get()).status == 502
+        got = len(client.received)
+
+    assert total(scrape(program), "response_bytes_total", **labels_of(lane)) == got
+
+
+def test_a_retry_is_counted_when_an_endpoint_is_asked_again(program: Program, lane: Lane) -> None:
+    lane.backend.serve(closing(b""))  # and nobody else is there
+    with contextlib.closing(connect(program.http)) as client:
+        assert client.ask(lane.get()).status == 502
+
+    assert len(lane.backend.requests) == 1
+    assert total(scrape(program), "retries_total", **labels_of(lane)) == 0
 
 
 def _ingress(host: str, **annotations: str) -> Any:
