@@ -14,10 +14,12 @@ from pathlib import Path
 import attrs
 
 DEFAULT_BACKLOG = 4096
+DEFAULT_MODE = 0o666
 _LARGEST = 65535
 _FIRST_SYSTEMD_FD = 3
 # A colon that separates: not escaped, not in brackets.
 _COLON = re.compile(r"(?<!\\):(?![^\[]*\])")
+_PATH_SYMBOL = re.compile(r"\\[\\:]|.", re.DOTALL)
 
 
 class AddressError(ValueError):
@@ -34,23 +36,27 @@ class ListenAddress:
     One place to listen.
 
     ``family`` is ``tcp``, ``tcp6``, ``unix`` or ``systemd``; ``host`` is an interface address
-    or, for ``unix``, a path; ``port`` is a TCP port (0: any) or the index of a systemd socket.
+    or, for ``unix``, a path; ``port`` is a TCP port (0: any) or the index of a systemd socket;
+    ``mode`` is who may connect to a Unix socket, as chmod(2) has it.
     """
 
     family: str
     host: str = ""
     port: int = 0
     backlog: int = DEFAULT_BACKLOG
+    mode: int = DEFAULT_MODE
 
     def __str__(self) -> str:
         """Return the address as it can be written in an option."""
-        if self.family == "unix":
-            return f"unix:{self.host}"
         if self.family == "systemd":
             return f"systemd:{self.port}"
+        queue = f":backlog={self.backlog}" if self.backlog != DEFAULT_BACKLOG else ""
+        if self.family == "unix":
+            path = self.host.replace("\\", r"\\").replace(":", r"\:")
+            mode = f":mode={self.mode:03o}" if self.mode != DEFAULT_MODE else ""
+            return f"unix:{path}{mode}{queue}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         where = f":interface={host}" if host else ""
-        queue = f":backlog={self.backlog}" if self.backlog != DEFAULT_BACKLOG else ""
         return f"{self.family}:{self.port}{where}{queue}"
 
 
@@ -63,9 +69,7 @@ def parse_address(text: str) -> ListenAddress:
     """
     family, _, rest = text.partition(":")
     if family == "unix":
-        if not rest:
-            raise AddressError("unix: needs a path")
-        return ListenAddress("unix", host=rest)
+        return _parse_unix(rest)
     if family == "systemd":
         if rest and not _is_number(rest):
             raise AddressError(f"systemd: takes an index, not {rest!r}")
@@ -79,17 +83,44 @@ def _parse_tcp(family: str, rest: str) -> ListenAddress:
     port, *options = _split_options(rest)
     if not _is_number(port):
         raise AddressError(f"{port!r} is no port between 0 and 65535")
+    given = _options(family, options, {"interface", "backlog"})
+    host = _interface(family, given["interface"]) if "interface" in given else ""
+    backlog = _backlog(given["backlog"]) if "backlog" in given else DEFAULT_BACKLOG
+    return ListenAddress(family, host, int(port), backlog)
+
+
+def _parse_unix(rest: str) -> ListenAddress:
+    path, options = _split_path(rest)
+    if not path:
+        raise AddressError("unix: needs a path")
+    given = _options("unix", options, {"mode", "backlog"})
+    backlog = _backlog(given["backlog"]) if "backlog" in given else DEFAULT_BACKLOG
+    mode = _mode(given["mode"]) if "mode" in given else DEFAULT_MODE
+    return ListenAddress("unix", path, backlog=backlog, mode=mode)
+
+
+def _split_path(rest: str) -> tuple[str, list[str]]:
+    """Take a path and the options behind it apart: they begin with the first that has a "="."""
+    parts = [""]
+    for symbol in _PATH_SYMBOL.findall(rest):
+        if symbol == ":":
+            parts.append("")
+        else:
+            parts[-1] += symbol[-1]
+    count = next((at for at, part in enumerate(parts) if at and "=" in part), len(parts))
+    return ":".join(parts[:count]), parts[count:]
+
+
+def _options(family: str, options: list[str], known: set[str]) -> dict[str, str]:
     given: dict[str, str] = {}
     for option in options:
         name, _, value = option.partition("=")
-        if name not in {"interface", "backlog"}:
+        if name not in known:
             raise AddressError(f"{option!r} is no option of {family}")
         if name in given:
             raise AddressError(f"{name!r} is given twice")
         given[name] = value
-    host = _interface(family, given["interface"]) if "interface" in given else ""
-    backlog = _backlog(given["backlog"]) if "backlog" in given else DEFAULT_BACKLOG
-    return ListenAddress(family, host, int(port), backlog)
+    return given
 
 
 def _split_options(rest: str) -> list[str]:
@@ -105,6 +136,12 @@ def _backlog(value: str) -> int:
     if not _is_number(value) or not int(value):
         raise AddressError(f"backlog={value!r} is no number between 1 and {_LARGEST}")
     return int(value)
+
+
+def _mode(value: str) -> int:
+    if not re.fullmatch(r"0?[0-7]{3}", value):
+        raise AddressError(f"mode={value!r} is no mode of three octal digits, such as 660")
+    return int(value, 8)
 
 
 def _interface(family: str, value: str) -> str:
@@ -212,6 +249,8 @@ def _make_unix(address: ListenAddress) -> socket.socket:
     try:
         _remove_stale(address.host)
         sock.bind(address.host)
+        # Before anybody can connect, for until it listens a socket refuses.
+        os.chmod(address.host, address.mode)
         sock.listen(address.backlog)
     except OSError:
         sock.close()

@@ -15,7 +15,7 @@ from fsm_twisted.settings.readers import (
     read_switch,
 )
 
-_ADDRESS = "tcp:PORT[:interface=A][:backlog=N], tcp6:…, unix:PATH, systemd:INDEX"
+_ADDRESS = "tcp:PORT[:interface=A][:backlog=N], tcp6:…, unix:PATH[:mode=666], systemd:INDEX"
 
 LISTENING: tuple[Option, ...] = (
     Option(

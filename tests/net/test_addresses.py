@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +30,13 @@ V6 = st.one_of(st.just(""), st.ip_addresses(v=6).map(str))
 ADDRESSES = st.one_of(
     st.builds(ListenAddress, st.just("tcp"), V4, PORTS, BACKLOGS),
     st.builds(ListenAddress, st.just("tcp6"), V6, PORTS, BACKLOGS),
-    st.builds(ListenAddress, st.just("unix"), st.text(min_size=1)),
+    st.builds(
+        ListenAddress,
+        st.just("unix"),
+        st.one_of(st.text(min_size=1), st.text("a:=\\[]", min_size=1)),
+        backlog=BACKLOGS,
+        mode=st.one_of(st.just(0o666), st.integers(0, 0o777)),
+    ),
     st.builds(ListenAddress, st.just("systemd"), st.just(""), PORTS),
 )
 LOOPBACK = ListenAddress("tcp", host="127.0.0.1")
@@ -39,7 +47,15 @@ def test_what_is_written_is_read_as_the_same(address: ListenAddress) -> None:
     assert parse_address(str(address)) == address
 
 
-@given(st.one_of(st.text(), st.text().map("tcp:{}".format), st.text().map("tcp6:1:{}".format)))
+@given(
+    st.one_of(
+        st.text(),
+        st.text().map("tcp:{}".format),
+        st.text().map("tcp6:1:{}".format),
+        st.text().map("unix:{}".format),
+        st.text("a:=\\[]").map("unix:{}".format),
+    )
+)
 def test_any_text_is_an_address_or_refused(text: str) -> None:
     try:
         address = parse_address(text)
@@ -56,6 +72,9 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
         ("tcp6:80:interface=[::1]:backlog=7", ListenAddress("tcp6", "::1", 80, 7)),
         ("tcp:80:backlog=7:interface=10.0.0.1", ListenAddress("tcp", "10.0.0.1", 80, 7)),
         ("unix:/run/a:b", ListenAddress("unix", "/run/a:b")),
+        (r"unix:/run/a\:mode=1", ListenAddress("unix", "/run/a:mode=1")),
+        ("unix:/run/a:mode=660", ListenAddress("unix", "/run/a", mode=0o660)),
+        ("unix:/run/a:b:backlog=7:mode=0600", ListenAddress("unix", "/run/a:b", 0, 7, 0o600)),
         ("systemd:", ListenAddress("systemd")),
     ],
 )
@@ -84,6 +103,13 @@ def test_accepted_forms(text: str, address: ListenAddress) -> None:
         ("tcp:80:reuse=1", "'reuse=1' is no option of tcp"),
         ("tcp:80:backlog=1:backlog=2", "'backlog' is given twice"),
         ("unix:", "needs a path"),
+        ("unix::mode=660", "needs a path"),
+        ("unix:/a:mode=rw", "mode='rw' is no mode of three octal digits, such as 660"),
+        ("unix:/a:mode=1777", "mode='1777' is no mode"),
+        ("unix:/a:mode=66", "mode='66' is no mode"),
+        ("unix:/a:lockfile=0", "'lockfile=0' is no option of unix"),
+        ("unix:/a:mode=660:b", "'b' is no option of unix"),
+        ("unix:/a:mode=660:mode=660", "'mode' is given twice"),
         ("systemd:first", "takes an index"),
     ],
 )
@@ -138,6 +164,21 @@ def test_ipv6_leaves_ipv4_to_others() -> None:
 
 def unix(path: Path) -> ListenAddress:
     return ListenAddress("unix", str(path))
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o777, 0])
+@pytest.mark.parametrize("mode", [0o666, 0o660, 0o600])
+def test_a_unix_socket_has_its_mode_whatever_the_umask_is(
+    tmp_path: Path, umask: int, mode: int
+) -> None:
+    place = ListenAddress("unix", str(tmp_path / "sock"), mode=mode)
+    before = os.umask(umask)
+    try:
+        bind(place).close()
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE(os.stat(place.host).st_mode) == mode
 
 
 def test_a_unix_socket_that_nobody_listens_on_is_taken_over(tmp_path: Path) -> None:
