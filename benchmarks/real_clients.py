@@ -187,24 +187,24 @@ def h2load(world: World) -> Iterator[Outcome]:
 def visit(world: World, url: str) -> dict[str, object]:
     """Have the browser load a page; return what it reports."""
     with tempfile.TemporaryDirectory(dir=world.folder) as profile:
-        process = subprocess.Popen(
-            (
-                "chromium",
-                *_CHROMIUM,
-                f"--user-data-dir={profile}",
-                "--remote-debugging-port=0",
-                url,
-            ),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        browser = (
+            "chromium",
+            *_CHROMIUM,
+            f"--user-data-dir={profile}",
+            "--remote-debugging-port=0",
+            url,
         )
-        try:
-            return world.site.reports.get(timeout=_SECONDS)
-        except queue.Empty:
-            return {}
-        finally:
-            ingress.stop(process)
-            time.sleep(0.5)  # its children still write into the profile
+        with subprocess.Popen(
+            browser, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
+            try:
+                return world.site.reports.get(timeout=_SECONDS)
+            except queue.Empty:
+                return {}
+            finally:
+                ingress.stop(process)
+                # Its children write into the profile; the last of them closes its output.
+                process.communicate()
 
 
 def chromium(world: World) -> Iterator[Outcome]:
