@@ -76,8 +76,8 @@ def main() -> None:
         batches.append(batch)
         return True
 
-    recorder = Recorder(time.monotonic, time.time, take, lambda *_: None)
-    recorder.tells_bodies = tells_bodies("json")
+    told = tells_bodies("json")
+    recorder = Recorder(time.monotonic, time.time, take, lambda *_: None, tells_bodies=told)
     tries = (1, b"127.0.0.1:8080")
     ended = [exchange(number) for number in range(REQUESTS)]
 

@@ -138,9 +138,9 @@ class Recorder:
         take: Takes a batch at once, or says that it cannot.
         later: Calls something in so many seconds.
         chosen: Asked for each request whether it is to be recorded; None for every one.
+        tells_bodies: Somebody wants to know the size of bodies on the straight road.
 
     Attributes:
-        tells_bodies: Somebody wants to know the size of bodies on the straight road.
         dropped: How many records nobody could take.
     """
 
@@ -151,15 +151,17 @@ class Recorder:
         take: Take,
         later: Callable[[float, Callable[[], None]], object],
         chosen: Callable[[], bool] | None = None,
+        *,
+        tells_bodies: bool = True,
     ) -> None:
         self._seconds = seconds
         self._wall_seconds = wall_seconds
         self._take = take
         self._later = later
         self._chosen = chosen
+        self._tells_bodies = tells_bodies
         self._will_flush = False
         self._notes: list[Note | Noted] = []
-        self.tells_bodies = True
         self.dropped = 0
 
     def usual(
@@ -192,7 +194,7 @@ class Recorder:
         if len(head) > _LONG_HEAD_BYTES:
             head = _shortened(head)
         body = UNTOLD
-        if self.tells_bodies:
+        if self._tells_bodies:
             body = len(data) - data.find(_EMPTY_LINE) - _LINE_ENDS
         notes.append((
             exchange.begun, now, exchange.sent, _STATUSES[data[_STATUS]], tries[0],

@@ -200,9 +200,8 @@ class DataRoad:
     def _recorder(self, take: Take, share: float) -> Recorder:
         chosen = None if share >= 1 else partial(_is_drawn, share)
         later, options = self._reactor.callLater, self._options
-        recorder = Recorder(self.plane.seconds, time.time, take, later, chosen)
-        recorder.tells_bodies = options.access_bodies
-        return recorder
+        seconds, tells_bodies = self.plane.seconds, options.access_bodies
+        return Recorder(seconds, time.time, take, later, chosen, tells_bodies=tells_bodies)
 
     def _flush(self) -> None:
         if self.plane.access is not None:
