@@ -411,13 +411,11 @@ static int scan_answer(bytes data, bytes end, int is_head, struct answer *found)
     int64_t length = -1;
     int has_chunks = 0;
     memset(found, 0, sizeof *found);
-    /* A status of three digits, from 200 to 599; of those that end in 04 only two that have no body. */
+    /* A status of three digits, from 200 to 599; 204 and 304 have no body. */
     if (end - data < 14 || memcmp(data, "HTTP/1.1 ", 9) != 0 || data[9] < '2' || data[9] > '5'
         || !(kind[data[10]] & DIGIT) || !(kind[data[11]] & DIGIT))
         return 0;
-    int is_bare = data[10] == '0' && data[11] == '4';
-    if (is_bare && data[9] > '3')
-        return 0;
+    int is_bare = data[9] <= '3' && data[10] == '0' && data[11] == '4';
     p = data + 12;
     if (*p != ' ') /* which is sent even where no reason follows (RFC 9112 section 4) */
         return 0;

@@ -122,21 +122,23 @@ USUAL_OPTIONS: Final = re.compile(
 _ANSWER_LINES: Final = _with_connection(_ANSWERED, _KEPT_ALIVE_SO_LONG)
 # The space behind the status is sent even where no reason follows (RFC 9112 section 4).
 _BEGIN_ANSWER: Final = rb"HTTP/1\.1 (%b) [\t\x20-\x7e\x80-\xff]*+"
-_FULL: Final = rb"[2345](?:[1-9][0-9]|0[012356789])"
+_FULL: Final = rb"[23](?:[1-9][0-9]|0[012356789])|[45][0-9][0-9]"
 _CODING: Final = rb"\r\n[Tt]ransfer-[Ee]ncoding: ?chunked"
 USUAL_RESPONSE: Final = re.compile(
     rb"%b%b(?:%b([0-9]{1,15}+)|%b)%b\r\n\r\n"
     % (_BEGIN_ANSWER % _FULL, _ANSWER_LINES, _LENGTH, _CODING, _ANSWER_LINES)
 )
 """
-A response head with a length or the chunked coding, not 204 or 304 (nor 101); use `usual_answer`.
+A response head with a length or the chunked coding, not 1xx, 204 or 304; use `usual_answer`.
 
 Groups: status, ``Connection: keep-alive`` with its CRLF and a Keep-Alive behind it before the
 length, Content-Length in bytes (none where there are chunks), and the same Connection after it.
 """
 
-USUAL_BARE: Final = re.compile(rb"%b%b()()\r\n\r\n" % (_BEGIN_ANSWER % b"204|304", _ANSWER_LINES))
-"""The same without a body, nor a length."""
+USUAL_BARE: Final = re.compile(
+    rb"%b%b()(?:(?!)())?\r\n\r\n" % (_BEGIN_ANSWER % b"204|304", _ANSWER_LINES)
+)
+"""The same without a body, nor a length: that group is empty, and the last one is never there."""
 
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8}+)\r\n")
 _MOST_CHUNKS: Final = 16  # looked for here: the general road is as quick with many

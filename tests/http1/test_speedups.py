@@ -14,6 +14,7 @@ from fsm_twisted.http1.grammar import DEFAULT_LIMITS, HeadLimits
 from tests.compiled import compiled
 from tests.http1.test_usual import (
     BARE,
+    BARE_KEPT,
     CHUNKED_RESPONSE,
     DATE,
     REQUEST,
@@ -95,6 +96,9 @@ def test_places_outside_a_request_are_a_mistake_of_ours(
 @example(data=CHUNKED_RESPONSE.replace(b"5\r\nhello", b"000000005\r\nhello"), method=b"GET")
 @example(data=BARE, method=b"GET")
 @example(data=BARE, method=b"HEAD")
+@example(data=BARE_KEPT, method=b"GET")
+@example(data=RESPONSE.replace(b"200", b"404"), method=b"GET")
+@example(data=RESPONSE.replace(b"200", b"504"), method=b"GET")
 def test_answers_are_recognised_alike(speedups: Any, data: bytes, method: bytes) -> None:
     expected = usual.usual_answer(data, method, DEFAULT_LIMITS, SERVER, DATE)
 
@@ -118,7 +122,7 @@ def test_a_head_that_is_cut_anywhere_is_not_recognised(speedups: Any) -> None:
         assert not speedups.recognises_request(BROWSER[:end])
     for end in range(len(SENDING)):
         assert not speedups.recognises_request(SENDING[:end])
-    for answer in (RESPONSE, CHUNKED_RESPONSE, BARE):
+    for answer in (RESPONSE, CHUNKED_RESPONSE, BARE, BARE_KEPT):
         for end in range(len(answer)):
             assert not speedups.recognises_answer(answer[:end])
 
@@ -126,11 +130,13 @@ def test_a_head_that_is_cut_anywhere_is_not_recognised(speedups: Any) -> None:
 def test_what_browsers_and_servers_send_needs_no_reference(speedups: Any) -> None:
     for asked in (REQUEST, BROWSER, SENDING):
         assert speedups.recognises_request(asked)
-    for answer in (RESPONSE, CHUNKED_RESPONSE, BARE):
+    for answer in (RESPONSE, CHUNKED_RESPONSE, BARE, BARE_KEPT):
         assert speedups.recognises_answer(answer)
+    for status in (b"404", b"500", b"504"):
+        assert speedups.recognises_answer(RESPONSE.replace(b"200", status))
 
 
-@pytest.mark.parametrize("answer", [RESPONSE, CHUNKED_RESPONSE, BARE])
+@pytest.mark.parametrize("answer", [RESPONSE, CHUNKED_RESPONSE, BARE, BARE_KEPT])
 @pytest.mark.parametrize("what", [b"", b"\r", b"\n", b"\0", b"\x7f", b"0", b"a", b"F", b":", b" "])
 def test_no_single_byte_of_an_answer_makes_a_difference(
     speedups: Any, answer: bytes, what: bytes

@@ -44,6 +44,7 @@ CHUNKED_RESPONSE = (
     b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
 )
 BARE = b"HTTP/1.1 304 Not Modified\r\nDate: today\r\nETag: 1\r\n\r\n"
+BARE_KEPT = BARE.replace(b"ETag", b"Connection: keep-alive\r\nKeep-Alive: timeout=5\r\nETag")
 
 _names = st.sampled_from(
     [
@@ -108,13 +109,15 @@ _responses = st.builds(
     ),
     st.sampled_from(
         [b"HTTP/1.1 200 OK", b"HTTP/1.1 200", b"HTTP/1.1 204 No", b"HTTP/1.1 304 No",
-         b"HTTP/1.1 404 Not Found", b"HTTP/1.1 101 S", b"HTTP/1.1 100 C", b"HTTP/1.0 200 OK",
-         b"HTTP/1.1 500 ", b"HTTP/1.1 209 x", b"HTTP/1.1 99 x", b"HTTP/1.1 600 x"]
+         b"HTTP/1.1 404 Not Found", b"HTTP/1.1 504 x", b"HTTP/1.1 101 S", b"HTTP/1.1 100 C",
+         b"HTTP/1.0 200 OK", b"HTTP/1.1 500 ", b"HTTP/1.1 209 x", b"HTTP/1.1 99 x",
+         b"HTTP/1.1 600 x"]
     ),
     _lines,
     st.sampled_from(
         [b"Content-Length: 5\r\n", b"content-length:0\r\n", b"Transfer-Encoding: chunked\r\n",
-         b"Connection: keep-alive\r\nKeep-Alive: timeout=5\r\nContent-Length: 5\r\n", b""]
+         b"Connection: keep-alive\r\nKeep-Alive: timeout=5\r\nContent-Length: 5\r\n",
+         b"Connection: keep-alive\r\n", b""]
     ),
     _lines,
     st.sampled_from(
@@ -187,6 +190,8 @@ def test_a_usual_request_means_the_same_to_the_strict_parser(data: bytes) -> Non
 @example(data=RESPONSE, method=b"GET")
 @example(data=CHUNKED_RESPONSE, method=b"GET")
 @example(data=BARE, method=b"GET")
+@example(data=BARE_KEPT, method=b"GET")
+@example(data=RESPONSE.replace(b"200", b"404"), method=b"GET")
 def test_a_usual_answer_means_the_same_to_the_strict_parser(data: bytes, method: bytes) -> None:
     answer = usual_answer(data, method, DEFAULT_LIMITS, SERVER, DATE)
     if answer is None:
@@ -302,6 +307,23 @@ def test_answers_without_a_body_are_usual_where_there_can_be_none() -> None:
     assert usual_answer(RESPONSE, b"HEAD", DEFAULT_LIMITS, SERVER, DATE) is None
     assert usual_answer(BARE, b"GET", DEFAULT_LIMITS, b"", DATE) == BARE
     assert usual_answer(BARE + b"x", b"GET", DEFAULT_LIMITS, b"", DATE) is None
+
+
+@pytest.mark.parametrize("status", range(200, 600))
+def test_answers_of_every_status_are_usual_and_lose_what_is_for_this_hop(status: int) -> None:
+    begin = b"HTTP/1.1 %d x\r\nServer: x\r\nDate: today\r\n" % status
+    kept = begin + b"Connection: keep-alive\r\n"
+    end = b"\r\n" if status in {204, 304} else b"Content-Length: 2\r\n\r\nok"
+
+    assert usual_answer(begin + end, b"GET", DEFAULT_LIMITS, SERVER, DATE) == begin + end
+    assert usual_answer(kept + end, b"GET", DEFAULT_LIMITS, SERVER, DATE) == begin + end
+
+
+@pytest.mark.parametrize("status", [100, 101, 199, 600])
+def test_an_answer_of_another_status_is_unusual(status: int) -> None:
+    answer = RESPONSE.replace(b"200", b"%d" % status)
+
+    assert usual_answer(answer, b"GET", DEFAULT_LIMITS, SERVER, DATE) is None
 
 
 def test_an_answer_without_server_and_date_gets_both() -> None:
