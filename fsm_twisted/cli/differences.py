@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from fsm_twisted.admin.documents.findings import finding_json
-from fsm_twisted.admin.documents.policies import policies_json
+from fsm_twisted.admin.documents.policies import VerifiedHosts, policies_json
 from fsm_twisted.admin.documents.routes import rewrite_json
 from fsm_twisted.admin.documents.world import Json, World
 from fsm_twisted.compiler.certificates import describe_leaf
@@ -39,11 +39,12 @@ def differences(old: World, new: World) -> list[Json]:
 def _routes(old: Snapshot, new: Snapshot) -> Iterator[Json]:
     before, after = _by_key(old), _by_key(new)
     routers = (_router(old), _router(new))
+    hosts = (VerifiedHosts(old), VerifiedHosts(new))
     for key in sorted({*before, *after}):
         was, now = before.get(key), after.get(key)
         name = f"{key[2]} {key[1]} of {key[0] or 'every host'}"
         if was is not None and now is not None:
-            told = (_route(was, old), _route(now, new))
+            told = (_route(was, old, hosts[0]), _route(now, new, hosts[1]))
             if told[0] != told[1]:
                 yield _item("route", "changed", name, *_only_different(*told))
             continue
@@ -87,7 +88,7 @@ def _goes_to(route: Route) -> str:
     return f"Service {route.upstream.service_port} {by}"
 
 
-def _route(route: Route, snapshot: Snapshot) -> Json:
+def _route(route: Route, snapshot: Snapshot, hosts: VerifiedHosts) -> Json:
     upstream = snapshot.upstreams.get(route.upstream) if route.upstream is not None else None
     rewrite = rewrite_json(route)
     told: Json = {
@@ -96,7 +97,7 @@ def _route(route: Route, snapshot: Snapshot) -> Json:
         "plain HTTP": route.plain.value,
         "endpoints": [] if upstream is None else [str(each) for each in upstream.endpoints],
     }
-    return {**told, **policies_json(route, upstream)}
+    return {**told, **policies_json(route, upstream, hosts.clients_of(route.host))}
 
 
 def _only_different(old: Json, new: Json) -> tuple[Json, Json]:

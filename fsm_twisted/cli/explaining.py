@@ -150,7 +150,16 @@ def _policies(policies: Json | None) -> str:
     told = {
         name: value for name, value in policies.items() if value not in (None, usual.get(name))
     }
-    return ", ".join(f"{name} {value}" for name, value in told.items())
+    return ", ".join(f"{name} {_policy(value)}" for name, value in told.items())
+
+
+def _policy(value: Any) -> str:
+    """Write a policy of several parts in one line."""
+    if not isinstance(value, dict):
+        return str(value)
+    # What identifies authorities tells people nothing.
+    parts = (f"{name} {each}" for name, each in value.items() if each and name != "fingerprint")
+    return f"({', '.join(parts)})"
 
 
 def _endpoint(endpoint: Json | None) -> str:

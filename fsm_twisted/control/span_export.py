@@ -119,7 +119,8 @@ def attributes_of(span: Span) -> Attributes:
         "url.scheme": "https" if record.tls else "http",
         "server.address": record.host,
         "client.address": record.client,
-        "network.protocol.version": record.protocol.removeprefix("HTTP/"),
+        # The conventions write 1.0, 1.1 and 2.
+        "network.protocol.version": record.protocol.removeprefix("HTTP/").replace("2.0", "2"),
         "user_agent.original": record.user_agent,
         "k8s.namespace.name": record.namespace,
         "k8s.ingress.name": record.ingress,

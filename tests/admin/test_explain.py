@@ -9,6 +9,7 @@ import pytest
 
 from tests.admin.test_api import ingress, service, write
 from tests.cli.running import fsm_ingress
+from tests.strategies.certificates import Pair, make_pair
 
 PREFIX = "pipy.ingress.kubernetes.io/"
 OLD, NEW = "2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"
@@ -109,3 +110,58 @@ def test_a_host_with_a_typing_error_is_guessed(tmp_path: Path) -> None:
     assert world.ask("http://a.exmaple/")["hints"] == [
         "no Ingress of ours names this host; did you mean a.example?"
     ]
+
+
+def secret(name: str, pair: Pair) -> dict[str, object]:
+    data = {"ca.crt": pair.crt.decode()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
+
+
+CA = make_pair("clients", (), is_authority=True)
+
+
+def asking(name: str, created: str, path: str, authorities: str) -> dict[str, object]:
+    values = {"tls_trusted_ca_secret": authorities}
+    return annotated(name, created, (path, "web"), **values)
+
+
+VERIFYING = asking("good", OLD, "/", "ca")
+
+
+def test_a_host_that_asks_for_client_certificates_says_so(tmp_path: Path) -> None:
+    told = Explained(tmp_path, VERIFYING, secret("ca", CA)).ask("https://a.example/")
+
+    assert told["outcome"]["kind"] == "forwarded"
+    asked = told["policies"]["client_certificates"]
+    assert (asked["asked"], asked["depth"]) == ("on", 1)
+    assert told["route"]["policies"] == told["policies"]
+    assert told["hints"] == [
+        "a client of a.example must show a certificate of a trusted authority"
+    ]
+
+
+def test_a_host_that_cannot_verify_its_clients_is_broken(tmp_path: Path) -> None:
+    silent = ingress("silent", NEW, ("/silent", "web"))
+    world = Explained(tmp_path, VERIFYING, silent)
+
+    for path in ("/", "/silent"):
+        told = world.ask(f"https://a.example{path}")
+        assert told["outcome"]["code"] == "unprotected"
+        assert (told["route"]["state"], told["route"]["outcome"]) == ("broken", "refused")
+        assert told["route"]["answer"] == {"status": 503, "code": "unprotected"}
+
+
+def test_who_asks_for_more_than_its_host_is_broken(tmp_path: Path) -> None:
+    rival = asking("rival", NEW, "/rival", "other")
+    world = Explained(
+        tmp_path, VERIFYING, rival, secret("ca", CA), secret("other", make_pair("o"))
+    )
+
+    assert world.ask("https://a.example/rival")["route"]["answer"]["code"] == "unprotected"
+    assert world.ask("https://a.example/")["route"]["state"] == "ok"
+
+
+def test_a_redirect_to_a_host_that_cannot_verify_says_what_it_gets(tmp_path: Path) -> None:
+    told = Explained(tmp_path, VERIFYING).ask("http://a.example/")
+
+    assert told["summary"].endswith("; there, it gets 503 (unprotected)")

@@ -18,6 +18,7 @@ from fsm_twisted.snapshot.reasons import FINDINGS
 from tests.admin.test_api import ingress, request, service, write
 from tests.assembly.program import Program, running
 from tests.cli.running import fsm_ingress
+from tests.strategies.certificates import make_pair
 
 BROKEN = str(Path(__file__).parents[2] / "examples" / "broken.yaml")
 GOOD = ingress("good", "2024-01-01T00:00:00Z", ("/web", "web"))
@@ -405,6 +406,27 @@ def test_diff_looks_at_behaviour_not_at_text(tmp_path: Path) -> None:
     assert ended.out == (
         "~ route prefix /web of a.example\n    balancing: round-robin -> least-work\n"
     )
+
+
+def test_diff_tells_that_clients_are_no_longer_verified(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    asking = ingress("good", "2024-01-01T00:00:00Z", ("/web", "web"))
+    annotations = {"pipy.ingress.kubernetes.io/tls-trusted-ca-secret": "ca"}
+    metadata = {"name": "good", "creationTimestamp": "2024-01-01T00:00:00Z"}
+    asking["metadata"] = {**metadata, "annotations": annotations}
+    authority = make_pair("clients", (), is_authority=True).crt.decode()
+    data = {"ca.crt": authority}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "ca"}, "stringData": data}
+    for each, value in ((old, asking), (new, {**asking, "metadata": metadata})):
+        each.mkdir()
+        write(each, *service("web", 9999), secret, value)
+
+    ended = fsm_ingress("diff", str(old / "manifests"), str(new / "manifests"), "-o", "json")
+
+    (item,) = ended.json["items"]
+    assert item["name"] == "prefix /web of a.example"
+    assert item["old"]["client_certificates"]["asked"] == "on"
+    assert item["new"] == {"client_certificates": None}
 
 
 # tail

@@ -179,7 +179,7 @@ def test_a_request_without_a_trace_begins_one(
         "http.route": "/",
         "url.path": "/a",
         "url.scheme": "http" if road == "plain" else "https",
-        "network.protocol.version": "2.0" if road == "h2" else "1.1",
+        "network.protocol.version": "2" if road == "h2" else "1.1",
         "client.address": "127.0.0.1",
         "k8s.namespace.name": "default",
         "k8s.ingress.name": "lanes",

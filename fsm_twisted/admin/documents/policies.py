@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
-from fsm_twisted.admin.documents.world import Json
-from fsm_twisted.snapshot.model import Route, Upstream
+from fsm_twisted.admin.documents.world import Json, World, once_a_compilation
+from fsm_twisted.routing.paths import as_sent
+from fsm_twisted.routing.server_name import ServerNames
+from fsm_twisted.snapshot.model import Route, Snapshot, Upstream
+from fsm_twisted.snapshot.policy import ClientVerification
 
 
-def policies_json(route: Route, upstream: Upstream | None) -> Json:
-    """Tell the policies of a route and its upstream; None stands for the option's value."""
+class VerifiedHosts:
+    """
+    Looks up how the clients of hosts are verified, as the data plane does.
+
+    Args:
+        snapshot: What is served.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._clients = ServerNames(snapshot.clients)
+        self._tls_hosts = ServerNames(dict.fromkeys(snapshot.tls_hosts, True))
+
+    def clients_of(self, host: str) -> ClientVerification | None:
+        """Return what clients of *host*, a name or a pattern, must show; None for nothing."""
+        return self._clients.find_beside(as_sent(host), self._tls_hosts)
+
+
+@once_a_compilation
+def verified_hosts(world: World) -> VerifiedHosts:
+    """Return those of *world*."""
+    return VerifiedHosts(world.outcome.snapshot)
+
+
+def policies_json(
+    route: Route, upstream: Upstream | None, clients: ClientVerification | None
+) -> Json:
+    """
+    Tell the policies of a route and its upstream; None stands for the option's value.
+
+    ``clients`` is what clients of the host must show.
+    """
     told: Json = {
         "body_limit_bytes": route.body_limit_bytes,
         "access_log": route.is_logged,
+        "client_certificates": None
+        if clients is None
+        else {
+            "asked": clients.mode.value,
+            "depth": clients.depth,
+            "fingerprint": clients.fingerprint,
+        },
     }
     if upstream is not None:
         told |= upstream_policies(upstream)

@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from fsm_twisted.admin.documents.policies import policies_json
+from fsm_twisted.admin.documents.policies import policies_json, verified_hosts
 from fsm_twisted.admin.documents.world import (
     Json,
     World,
@@ -23,6 +23,7 @@ from fsm_twisted.compiler.findings import Finding
 from fsm_twisted.compiler.standing import Fate, Wish
 from fsm_twisted.objects.model import Backend, ObjectRef, ServiceBackend
 from fsm_twisted.snapshot.model import Route, Upstream
+from fsm_twisted.snapshot.policy import ClientVerification, VerifyClient
 from fsm_twisted.snapshot.reasons import REPLIES, ReplyReason
 
 _PATH_WORDS = ("spec.rules[", "spec.tls[", "spec.defaultBackend", "spec.backend")
@@ -44,7 +45,8 @@ class Judgement:
     How well one wish is served.
 
     ``outcome`` is ``served``, ``refused``, ``no_endpoints``, ``lost``, ``repeated`` or
-    ``unusable``; ``answer`` is what requests get instead of the Service's answer.
+    ``unusable``; ``answer`` is what requests get instead of the Service's answer. ``clients`` is
+    what clients of the host must show.
     """
 
     state: State
@@ -52,6 +54,7 @@ class Judgement:
     answer: ReplyReason | None
     upstream: Upstream | None
     findings: tuple[Finding, ...]
+    clients: ClientVerification | None = None
 
 
 def judge(wish: Wish, world: World) -> Judgement:
@@ -64,14 +67,26 @@ def judge(wish: Wish, world: World) -> Judgement:
         return Judgement(state, wish.fate.value, None, None, findings)
     if wish.fate is not Fate.HELD or route is None:
         return Judgement(State.BROKEN, wish.fate.value, None, None, findings)
-    if route.upstream is None:
-        refusal = route.refusal or REPLIES["no_service"]
-        return Judgement(State.BROKEN, "refused", refusal, None, findings)
-    upstream = world.outcome.snapshot.upstreams.get(route.upstream)
+    clients = verified_hosts(world).clients_of(route.host)
+    refusal = _refusal(route, clients)
+    if refusal is not None:
+        return Judgement(State.BROKEN, "refused", refusal, None, findings, clients)
+    upstreams = world.outcome.snapshot.upstreams
+    upstream = None if route.upstream is None else upstreams.get(route.upstream)
     if upstream is None or not upstream.endpoints:
         no_endpoints = REPLIES["no_endpoints"]
-        return Judgement(State.BROKEN, "no_endpoints", no_endpoints, upstream, findings)
-    return Judgement(state, "served", None, upstream, findings)
+        return Judgement(State.BROKEN, "no_endpoints", no_endpoints, upstream, findings, clients)
+    return Judgement(state, "served", None, upstream, findings, clients)
+
+
+def _refusal(route: Route, clients: ClientVerification | None) -> ReplyReason | None:
+    """Return what all requests of *route* get that meet its host's *clients*, None for nothing."""
+    asked = route.clients
+    if (clients is not None and clients.mode is VerifyClient.IMPOSSIBLE) or (
+        asked is not None and (clients is None or not clients.covers(asked))
+    ):
+        return REPLIES["unprotected"]
+    return None if route.upstream is not None else route.refusal or REPLIES["no_service"]
 
 
 def _concerning(wish: Wish, world: World) -> Iterator[Finding]:
@@ -154,7 +169,7 @@ def route_json(wish: Wish, judgement: Judgement) -> Json:
         if is_elsewhere and wish.holder is not None
         else None,
         "rewrite": rewrite_json(route),
-        "policies": None if route is None else policies_json(route, upstream),
+        "policies": None if route is None else policies_json(route, upstream, judgement.clients),
         "upstream": None if upstream is None else str(upstream.id),
         "endpoints": 0 if upstream is None else len(upstream.endpoints),
         "findings": codes_of(judgement.findings),

@@ -12,7 +12,7 @@ import attrs
 from fsm_twisted.admin.documents.certificates import leaf_json
 from fsm_twisted.admin.documents.findings import finding_json
 from fsm_twisted.admin.documents.overview import ListenerFacts
-from fsm_twisted.admin.documents.policies import policies_json
+from fsm_twisted.admin.documents.policies import policies_json, verified_hosts
 from fsm_twisted.admin.documents.routes import backend_text, judge, rewrite_json, route_json
 from fsm_twisted.admin.documents.upstreams import Live, endpoint_rows
 from fsm_twisted.admin.documents.world import Json, World, compiled_by_object, ref_json
@@ -32,7 +32,13 @@ from fsm_twisted.objects.model import ObjectRef
 from fsm_twisted.proxy.options import ProxyOptions
 from fsm_twisted.routing.server_name import ServerNames
 from fsm_twisted.snapshot.model import CertificateEntry, Upstream
-from fsm_twisted.snapshot.policy import Affinity, Algorithm, Balancing
+from fsm_twisted.snapshot.policy import (
+    Affinity,
+    Algorithm,
+    Balancing,
+    ClientVerification,
+    VerifyClient,
+)
 from fsm_twisted.snapshot.reasons import Severity
 
 _MOST_HOSTS: Final = 5000
@@ -88,7 +94,7 @@ class Explainer:
             "rewrite": _rewrite(decision),
             "policies": None
             if decision.route is None
-            else policies_json(decision.route, upstream),
+            else policies_json(decision.route, upstream, _clients_of(decision, world)),
             "upstream": None
             if upstream is None
             else {"id": str(upstream.id), "endpoints": endpoint_rows(upstream, live)},
@@ -120,6 +126,15 @@ class Explainer:
             "covers_host": _covers(told["names"] or (), question.server_name),
             **told,
         }
+
+
+def _clients_of(decision: Decision, world: World) -> ClientVerification | None:
+    """Return what the host of the request, or else that of its route, wants to be shown."""
+    hosts = verified_hosts(world)
+    asked = hosts.clients_of(decision.host)
+    if asked is None and decision.route is not None:
+        return hosts.clients_of(decision.route.host)
+    return asked
 
 
 def _covers(names: Collection[str], host: str) -> bool:
@@ -258,7 +273,12 @@ def _findings(world: World, found: Iterable[Candidate]) -> list[Json]:
 
 
 def _hints(world: World, decision: Decision, found: list[Candidate]) -> Iterator[str]:
-    """Yield what a person may have meant."""
+    """Yield what a person may have meant, or has to have."""
+    clients = _clients_of(decision, world)
+    if isinstance(decision, Forwarded) and clients is not None and not decision.is_passed:
+        is_must = clients.mode is VerifyClient.ON
+        must = "must show" if is_must else "may show, and is taken to have shown,"
+        yield f"a client of {decision.host} {must} a certificate of a trusted authority"
     if not isinstance(decision, Answered) or decision.reason.code != "no_route":
         return
     hosts = list(islice(filter(None, world.outcome.snapshot.hosts), _MOST_HOSTS))
