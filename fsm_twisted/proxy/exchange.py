@@ -140,7 +140,7 @@ class Exchange(Account):
             return
         endpoint.in_flight += 1
         idle = endpoint.idle_for(self) if endpoint.is_by_name else endpoint.idle
-        # A stale connection costs the only retry there is: look before the second time.
+        # A stale connection costs a retry, and many have only one: look before the second time.
         may_be_stale = attempts is None and self.method in IDEMPOTENT
         while idle:
             upstream = idle.pop()

@@ -57,6 +57,6 @@ def may_retry(
         return True
     if failure is Failure.NOT_PROCESSED:
         return retries < MOST_CLOSED
-    if failure is Failure.REUSED_CLOSED:
-        return method in IDEMPOTENT and not retries
-    return method in _SAFE and not has_body and retries < MOST_CLOSED
+    if method in _SAFE and not has_body:
+        return retries < MOST_CLOSED
+    return failure is Failure.REUSED_CLOSED and method in IDEMPOTENT and not retries

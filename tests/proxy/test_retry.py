@@ -86,16 +86,32 @@ def test_what_an_endpoint_has_not_acted_on_may_be_sent_again_some_times(method: 
         assert again == [True, True, True, False, False]
 
 
-@pytest.mark.parametrize("method", SAME_TWICE)
-def test_a_reused_connection_that_closed_is_tried_again_once(method: bytes) -> None:
+@pytest.mark.parametrize(
+    ("method", "has_body", "expected"),
+    [
+        (b"GET", False, [True, True, True, False]),
+        (b"HEAD", False, [True, True, True, False]),
+        (b"OPTIONS", False, [True, True, True, False]),
+        (b"GET", True, [True, False, False, False]),
+        (b"PUT", False, [True, False, False, False]),
+        (b"DELETE", True, [True, False, False, False]),
+    ],
+)
+def test_after_a_reused_connection_that_closed_safe_requests_go_on_and_others_are_sent_once_more(
+    method: bytes, has_body: object, expected: list[bool]
+) -> None:
     again = [
         may_retry(
-            Failure.REUSED_CLOSED, method, has_body=False, is_replayable=True, retries=retries
+            Failure.REUSED_CLOSED,
+            method,
+            has_body=bool(has_body),
+            is_replayable=True,
+            retries=retries,
         )
-        for retries in range(3)
+        for retries in range(4)
     ]
 
-    assert again == [True, False, False]
+    assert again == expected
 
 
 @pytest.mark.parametrize(
