@@ -163,16 +163,20 @@ class AccessRecord(NamedTuple):
         return max(self.seconds - (self.upstream_seconds or 0.0), 0.0)
 
 
-def unpack_batch(data: bytes) -> Iterator[AccessRecord]:
+def unpack_batch(data: bytes, errors: str = "backslashreplace") -> Iterator[AccessRecord]:
     """
     Read what `pack_batch` has written, record by record.
+
+    Args:
+        data: The batch.
+        errors: What becomes of bytes of requests that are no UTF-8, see `as_text`.
 
     Raises:
         BatchError: It is no batch; records before the fault have been given.
     """
     for begun, noted in unpack_noted(data):
         try:
-            yield record_of(begun, noted)
+            yield record_of(begun, noted, errors)
         except ValueError as error:
             raise BatchError("a record that nobody has packed") from error
 
@@ -229,16 +233,16 @@ def head_alone(sent: bytes) -> bytes:
     return sent if end < 0 else sent[: end + len(_LINE_END)]
 
 
-def texts_of(noted: Noted) -> Texts:
-    """Read the head of *noted*."""
-    head = as_text(noted.head)
+def texts_of(noted: Noted, errors: str) -> Texts:
+    """Read the head of *noted*; *errors* is as in `as_text`."""
+    head = as_text(noted.head, errors)
     method, _, rest = head.partition("\r\n")[0].partition(" ")
     return Texts(
         _own_field("\r\nX-Request-ID: ", head),
         _own_field("\r\nX-Real-IP: ", head) or peer_of(noted.peer)[0],
         method,
         _field(find_host, head),
-        as_text(noted.target) if noted.target else rest[: rest.rfind(" ")],
+        as_text(noted.target, errors) if noted.target else rest[: rest.rfind(" ")],
         _field(find_user_agent, head),
         _field(find_referer, head),
     )
@@ -249,15 +253,15 @@ def protocol_of(noted: Noted, method: str) -> str:
     return PROTOCOLS.get(noted.minor, "") if method or noted.minor == UNOPENED else ""
 
 
-def record_of(begun: float, noted: Noted) -> AccessRecord:
+def record_of(begun: float, noted: Noted, errors: str = "backslashreplace") -> AccessRecord:
     """
-    Read a record; *begun* is in seconds since the epoch.
+    Read a record; *begun* is in seconds since the epoch, *errors* as in `as_text`.
 
     Raises:
         ValueError: It is none.
     """
     _, tls, server_name, subject, fingerprint = peer_of(noted.peer)
-    texts = texts_of(noted)
+    texts = texts_of(noted, errors)
     return AccessRecord(
         begun,
         noted.seconds,
@@ -314,6 +318,11 @@ def _field(find: Find, head: str) -> str:
     return found[1].rstrip(" \t") if found else ""
 
 
-def as_text(data: bytes) -> str:
-    r"""Return *data* as text; a byte that is no UTF-8 becomes ``\x`` and two digits."""
-    return data.decode("utf-8", "backslashreplace")
+def as_text(data: bytes, errors: str = "backslashreplace") -> str:
+    r"""
+    Return *data* as text.
+
+    A byte that is no UTF-8 becomes ``\x`` and two digits, or what else *errors* says
+    (``surrogateescape``: one code point, which tells it from those letters).
+    """
+    return data.decode("utf-8", errors)

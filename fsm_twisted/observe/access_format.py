@@ -272,7 +272,7 @@ def escaped(text: str) -> str:
 
 
 def _escape(found: re.Match[str]) -> str:
-    return "".join(f"\\x{byte:02X}" for byte in found[0].encode("utf-8", "replace"))
+    return "".join(f"\\x{byte:02X}" for byte in found[0].encode("utf-8", "surrogateescape"))
 
 
 # Redaction

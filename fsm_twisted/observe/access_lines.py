@@ -56,8 +56,10 @@ def make_lines(text: str, redacted: Collection[str] = ()) -> Lines:
     if text == "json" and not redacted:
         return _quick_json_lines
 
+    errors = "backslashreplace" if text == "json" else "surrogateescape"
+
     def lines(batch: bytes) -> tuple[bytes, int]:
-        made = [line(redact(record)) for record in unpack_batch(batch)]
+        made = [line(redact(record)) for record in unpack_batch(batch, errors)]
         return "".join(made).encode("utf-8", "backslashreplace"), len(made)
 
     return lines

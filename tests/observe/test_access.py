@@ -263,9 +263,11 @@ def test_a_format_that_means_nothing_is_refused_with_its_fault(text: str, fault:
 
 
 def test_backslashes_and_quotes_are_escaped_as_nginx_does() -> None:
-    noted = USUAL._replace(head=b'GET /"\\x\xff HTTP/1.1\r\n\r\n')
+    noted = USUAL._replace(head=b'GET /"\\xff\xff\xc3\xa9 HTTP/1.1\r\n\r\n')
 
-    assert make_format("$request_uri")(record(noted)) == "/\\x22\\x5Cx\\x5Cxff\n"
+    made, _ = make_lines("$request_uri")(pack_batch(0.0, [noted]))
+
+    assert made == rb"/\x22\x5Cxff\xFF\xC3\xA9" + b"\n"
 
 
 # Redaction
