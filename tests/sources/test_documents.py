@@ -189,6 +189,16 @@ def test_json_reads_what_json_writes(value: dict[str, object]) -> None:
     assert next(iter(load_json(text))).line == 1
 
 
+def test_many_documents_of_a_json_file_take_linear_time() -> None:
+    begun = time.process_time()
+
+    (document,) = load_json("null\n" * 200_000 + "{}")
+
+    assert document.line == 200_001
+    # A fifth of a second; it once took minutes to count lines from the beginning for each.
+    assert time.process_time() - begun < 5
+
+
 def outcome(load: Callable[[str], Iterator[Document]], text: str) -> tuple[int, str]:
     """Return the least line of a document, or the line and message of the fault."""
     try:

@@ -23,9 +23,11 @@ def load_json(text: str) -> Iterator[Document]:
     Raises:
         FileFault: The file is not JSON.
     """
+    line, counted = 1, 0
     position = _skip(text, 0)
     while position < len(text):
-        line = text.count("\n", 0, position) + 1
+        line += text.count("\n", counted, position)
+        counted = position
         value, end = _parsed(text, position, line)
         if value is not None:
             yield from flatten(line, value, {})
