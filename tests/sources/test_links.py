@@ -66,3 +66,11 @@ def test_a_link_to_nothing_is_a_file_that_is_gone(tmp_path: Path) -> None:
 
     assert signature_of(str(tmp_path / "a.yaml")) is None
     assert read_file(str(tmp_path / "a.yaml"), 100) is None
+
+
+def test_a_file_that_has_become_a_folder_is_gone_and_holds_no_descriptor(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+
+    assert signature_of(str(tmp_path)) is None
+    assert read_file(str(tmp_path), 100) is None
+    assert len(os.listdir("/proc/self/fd")) == len(before)

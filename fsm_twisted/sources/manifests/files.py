@@ -122,7 +122,7 @@ def read_file(path: str, limit_bytes: int) -> tuple[bytes, Signature] | None:
     """
     Return the bytes of a file and the signature it had when it was opened.
 
-    `None` when it is gone.
+    `None` when it is gone or a directory.
 
     Raises:
         FileFault: It cannot be read, is no file, or is larger than *limit_bytes*.
@@ -134,11 +134,16 @@ def read_file(path: str, limit_bytes: int) -> tuple[bytes, Signature] | None:
         return None
     except OSError as error:
         raise _fault(error) from None
-    with open(descriptor, "rb", buffering=0) as file:
-        signature = _signature(os.fstat(descriptor))
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            return None
+        signature = _signature(found)
         if signature.size > limit_bytes:
             raise _too_large(limit_bytes)
-        return _read(file.fileno(), limit_bytes), signature
+        return _read(descriptor, limit_bytes), signature
+    finally:
+        os.close(descriptor)
 
 
 def _read(descriptor: int, limit_bytes: int) -> bytes:
