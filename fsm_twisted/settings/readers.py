@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from enum import Enum
+from urllib.parse import urlsplit
 
 from fsm_twisted.objects.label_selector import label_selector_fault
 from fsm_twisted.observe.access_format import make_line, make_redaction
@@ -187,10 +188,15 @@ def read_access_format(text: str) -> str:
 def read_collector(text: str) -> str:
     """Read the URL of an OTLP collector; without a path it is that of traces."""
     match = re.fullmatch(r"(https?://[A-Za-z0-9.:\[\]-]+)(/[!-~]*)?", text)
-    if match is None:
+    if match is None or not _has_host(match[1]):
         raise ValueError
     path = match[2] or "/"
     return match[1] + ("/v1/traces" if path == "/" else path)
+
+
+def _has_host(url: str) -> bool:
+    parts = urlsplit(url)  # which raises ValueError, as does the port that is none
+    return bool(parts.hostname) and parts.port != 0
 
 
 def read_share(text: str) -> float:
