@@ -57,7 +57,7 @@ def read_world(paths: Sequence[str], options: CompilerOptions, *, is_recursive: 
         Trouble: A path cannot be read.
     """
     try:
-        stdin = sys.stdin.buffer
+        stdin = sys.stdin.buffer if sys.stdin is not None else None
         contents = read_once(paths, is_recursive=is_recursive, stdin=stdin)
     except SourceError as error:
         raise Trouble(str(error)) from None

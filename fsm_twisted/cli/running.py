@@ -32,6 +32,7 @@ class Running:
         try:
             parts = urlsplit(url if "://" in url else f"http://{url}")
             self._host, self._port = parts.hostname or "", parts.port or 10254
+            self._host.encode("idna")  # as connecting does
         except ValueError:
             raise Trouble(f"--admin: {url!a} is no URL, such as {DEFAULT_ADMIN}") from None
         if parts.scheme != "http" or not self._host or parts.path.strip("/") or parts.query:

@@ -6,14 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fsm_twisted.cli.errors import EXIT_CODES
+from fsm_twisted.cli.errors import EXIT_CODES, Trouble
+from fsm_twisted.cli.offline import read_world
 from fsm_twisted.cli.text import clean
+from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.snapshot.reasons import FINDINGS
 from tests.admin.test_api import ingress, request, service, write
 from tests.assembly.program import Program, running
@@ -221,6 +224,14 @@ def test_nobody_who_answers_is_2_with_a_way_out() -> None:
         assert fsm_ingress("routes", "--admin", wrong).code == 2
 
 
+@pytest.mark.parametrize("host", ["a..b", "\xe4" * 80, "a" * 64])
+def test_an_instance_whose_name_no_resolver_takes_is_2_and_no_traceback(host: str) -> None:
+    ended = fsm_ingress("routes", "--admin", f"http://{host}:1")
+
+    assert ended.code == 2
+    assert "is no URL" in ended.err
+
+
 def test_words_that_are_no_utf8_are_2_and_no_traceback(folder: Path, program: Program) -> None:
     for where in (offline(folder), admin(program)):
         for words in (("routes", "--host", "\udcff"), ("explain", "http://a\udcff/")):
@@ -268,6 +279,25 @@ def test_a_dash_is_standard_input() -> None:
     assert fsm_ingress("lint", "-", stdin="kind: [").code == 1
 
 
+def test_manifests_are_read_where_nothing_can_be_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+
+    assert fsm_ingress("lint", str(folder)).code == 0
+
+
+def test_without_a_standard_input_a_dash_is_a_path_that_is_not_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    options = CompilerOptions()
+
+    assert not read_world((str(folder),), options, is_recursive=False).outcome.findings
+    with pytest.raises(Trouble, match="-: cannot be read: No such file"):
+        read_world(("-",), options, is_recursive=False)
+
+
 def test_lint_of_a_path_that_is_not_there_ends_with_2(tmp_path: Path) -> None:
     ended = fsm_ingress("lint", str(tmp_path / "gone"))
 
@@ -300,6 +330,18 @@ def test_lint_goes_down_into_folders_only_when_told(tmp_path: Path) -> None:
 
     assert fsm_ingress("lint", str(tmp_path)).code == 0
     assert fsm_ingress("lint", "-R", str(tmp_path)).code == 1
+
+
+def test_links_to_folders_are_not_gone_down_as_with_kubectl(folder: Path) -> None:
+    (folder / "deep").mkdir()
+    (folder / "all.yaml").rename(folder / "deep" / "all.yaml")
+    (folder / "again").symlink_to("deep")
+    (folder / "for-ever").symlink_to(".")
+
+    ended = fsm_ingress("lint", "-R", str(folder))
+
+    assert (ended.code, ended.out.count("object_repeated")) == (0, 0)
+    assert fsm_ingress("lint", "-R", str(folder / "again")).out == ended.out
 
 
 def test_sarif_has_a_rule_and_a_line_for_each_finding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import IO
 
 from fsm_twisted.sources.contents import Contents
@@ -32,13 +33,11 @@ def read_once(
     Raises:
         SourceError: A path is missing or cannot be read.
     """
-    with tempfile.NamedTemporaryFile(suffix=".yaml") as kept:
+    with ExitStack() as kept:
         given: list[Given] = []
         for path in paths:
             if path == "-" and stdin is not None:
-                kept.write(stdin.read(LIMIT_BYTES + 1))
-                kept.flush()
-                given.append(Given("stdin", kept.name))
+                given.append(Given("stdin", kept.enter_context(_saved(stdin))))
             elif is_recursive:
                 check_paths([Given.of(path)])
                 given += map(Given.of, _folders(path))
@@ -57,9 +56,23 @@ def read_once(
         return library.contents()
 
 
+@contextmanager
+def _saved(stdin: IO[bytes]) -> Iterator[str]:
+    """Keep what is read from *stdin* in a file, and say where."""
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
+        file.write(stdin.read(LIMIT_BYTES + 1))
+        file.flush()
+        yield file.name
+
+
 def _folders(path: str) -> Iterator[str]:
-    """Yield *path* and the directories below it, hidden ones left out."""
+    """Yield *path* and the folders below it, but for hidden ones and links, as kubectl does."""
     yield path
     for folder, names, _ in os.walk(path):
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        yield from (os.path.join(folder, name) for name in names)
+        places = {name: os.path.join(folder, name) for name in sorted(names)}
+        names[:] = [
+            name
+            for name, place in places.items()
+            if not name.startswith(".") and not os.path.islink(place)
+        ]
+        yield from (places[name] for name in names)
