@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from twisted.logger import capturedLogs
 
 from fsm_twisted.objects.inventory import Inventory
 from fsm_twisted.objects.model import ObjectRef, Secret, Service
 from fsm_twisted.sources.cluster.access import Access
+from fsm_twisted.sources.cluster.shelf import Shelf
 from tests.cluster.memory import Asked, Object
 from tests.cluster.world import (
     ALL,
@@ -276,6 +278,32 @@ def test_a_version_that_became_too_old_in_an_outage_costs_no_further_pause(world
     world.run(0.5)
 
     assert world.names == ["Service/new"]
+
+
+def test_an_outage_that_is_told_in_ever_other_words_does_not_fill_the_log(world: World) -> None:
+    world.start()
+    for status in range(500, 600):
+        world.server.fail_once(lambda asked: asked.path == SERVICES, status)
+    with capturedLogs() as events:
+        world.server.break_watches()
+        world.run(2000, step=1)
+
+    told = [each for each in events if ": no 5" in each.get("what", "")]
+    assert 2 < len(told) < 20
+    assert any("everything is followed again" in each["log_format"] for each in events)
+
+
+def test_a_fault_of_ours_with_a_secret_is_logged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.server.put(SECRETS, secret("tls"))
+    world.start()
+    monkeypatch.delattr(Shelf, "take")
+    with capturedLogs() as events:
+        world.server.put(INGRESSES, ingress("web", "tls"))
+        world.run(1)
+
+    assert [each["log_failure"] for each in events if "log_failure" in each]
 
 
 def test_a_version_that_stays_too_old_is_not_asked_for_without_pause(world: World) -> None:

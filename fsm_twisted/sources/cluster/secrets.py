@@ -15,6 +15,7 @@ from typing import Final
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from fsm_twisted.compiler.values import SecretName, ValueFault, parse_secret_name
 from fsm_twisted.objects.model import Ingress, KubernetesObject, ObjectRef
@@ -23,6 +24,8 @@ from fsm_twisted.sources.cluster.api import Api, Forbidden, NotFound
 from fsm_twisted.sources.cluster.backoff import Backoff
 from fsm_twisted.sources.cluster.kinds import SECRET
 from fsm_twisted.sources.cluster.shelf import Shelf
+
+_log = Logger()
 
 _AT_ONCE: Final = 8
 _SUFFIX: Final = "-secret"
@@ -175,6 +178,8 @@ class WantedSecrets:
         under_way = self._room.run(lambda: Deferred.fromCoroutine(self._fetch(ref, shelf)))
         self._under_way[ref] = under_way
         under_way.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        # A fault of ours leaves the Secret unknown, and must be seen.
+        under_way.addErrback(lambda failure: _log.failure("asking for a Secret failed", failure))
         under_way.addBoth(lambda _: self._over(ref))
 
     def _over(self, ref: ObjectRef) -> None:

@@ -39,6 +39,8 @@ StatusObserver = Callable[[ObjectRef, LoadBalancerStatus | None], None]
 
 Changes = Mapping[ObjectRef, KubernetesObject | None]
 
+# What is wrong may be said in ever other words, with the ports of connections in them.
+_MOST_COMPLAINTS: Final = 20
 _KINDS: Final = (INGRESS, INGRESS_CLASS, SERVICE, ENDPOINT_SLICE, SECRET)
 
 
@@ -232,7 +234,7 @@ class ClusterSource:
         self._coalescer.poke()
 
     def troubled(self, what: Shelf | Namespaces, before: ApiFailure | None) -> None:
-        """Log what is wrong, each thing once in an outage."""
+        """Log what is wrong, each thing once in an outage, and not for ever new ones."""
         failure = what.failure
         if isinstance(before, Forbidden) or isinstance(failure, Forbidden):
             self._follow_secrets()
@@ -247,7 +249,7 @@ class ClusterSource:
         text = str(failure)
         if isinstance(failure, Forbidden):
             text = f"we may not read {collection}: {text}; add the rule {collection.kind.rule}"
-        if text not in self._complaints:
+        if text not in self._complaints and len(self._complaints) < _MOST_COMPLAINTS:
             self._complaints.add(text)
             stays = "what is known stays in force" if self._is_told else "nothing is known yet"
             _log.warn("API server: {what}; {stays}", what=text, stays=stays)
