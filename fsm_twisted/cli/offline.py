@@ -19,14 +19,13 @@ from fsm_twisted.admin.documents.upstreams import Live, upstream_rows
 from fsm_twisted.admin.documents.world import Json, World, versioned
 from fsm_twisted.admin.explain.answer import Explainer, PublicSide
 from fsm_twisted.admin.explain.question import QuestionError, ask
-from fsm_twisted.admin.query import MOST_ROWS, Query, QueryError, names_of, page
+from fsm_twisted.admin.query import Query, QueryError, names_of, page
 from fsm_twisted.cli.errors import Trouble
+from fsm_twisted.cli.pages import Parameters, whole
 from fsm_twisted.compiler.options import CompilerOptions
 from fsm_twisted.control.controller import Controller
 from fsm_twisted.sources.contents import Contents, SourceError
 from fsm_twisted.sources.manifests.once import read_once
-
-Parameters = Sequence[tuple[str, str]]
 
 _LISTS = {
     "routes": ("Routes", route_rows, ROUTE_FILTERS),
@@ -85,13 +84,17 @@ class Offline:
         if address == "explain":
             return self._explain(parameters)
         kind, rows, filters = _LISTS[address]
-        # What the shell gives need not be UTF-8; the query says so.
-        arguments = {
-            name.encode(): [value.encode("utf-8", "surrogateescape")] for name, value in parameters
-        }
+        told = rows(self.world)
+
+        def ask(wanted: Parameters) -> Json:
+            # What the shell gives need not be UTF-8; the query says so.
+            arguments = {
+                name.encode(): [value.encode("utf-8", "surrogateescape")] for name, value in wanted
+            }
+            return versioned(kind, page(told, Query(arguments, names_of(filters)), filters))
+
         try:
-            query = Query({b"limit": [b"%d" % MOST_ROWS], **arguments}, names_of(filters))
-            return versioned(kind, page(rows(self.world), query, filters))
+            return whole(ask, parameters)
         except QueryError as error:
             raise Trouble(str(error)) from None
 

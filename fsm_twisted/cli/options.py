@@ -10,7 +10,8 @@ import click
 from click.core import ParameterSource
 
 from fsm_twisted.admin.documents.world import Json
-from fsm_twisted.cli.offline import Offline, Parameters, read_world
+from fsm_twisted.cli.offline import Offline, read_world
+from fsm_twisted.cli.pages import Parameters
 from fsm_twisted.cli.running import DEFAULT_ADMIN, Running
 from fsm_twisted.cli.switches import Switch
 from fsm_twisted.compiler.options import CompilerOptions

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+from functools import partial
 from urllib.parse import urlencode, urlsplit
 
 from fsm_twisted.admin.documents.world import API_VERSION, Json
-from fsm_twisted.admin.query import MOST_ROWS
 from fsm_twisted.cli.errors import Trouble
-from fsm_twisted.cli.offline import Parameters
+from fsm_twisted.cli.pages import Parameters, whole
 
 DEFAULT_ADMIN = "http://127.0.0.1:10254"
 _SECONDS = 40.0
@@ -48,14 +48,7 @@ class Running:
         """
         if address not in _LISTS:
             return self._ask(address, parameters)
-        answer = self._ask(address, [*parameters, ("limit", str(MOST_ROWS))])
-        while len(answer["items"]) < answer["total"]:
-            more = [("limit", str(MOST_ROWS)), ("offset", str(len(answer["items"])))]
-            page = self._ask(address, [*parameters, *more])
-            if not page["items"]:
-                break
-            answer["items"] += page["items"]
-        return answer
+        return whole(partial(self._ask, address), parameters)
 
     def _ask(self, address: str, parameters: Parameters) -> Json:
         query = f"?{urlencode(list(parameters), errors='surrogateescape')}" if parameters else ""

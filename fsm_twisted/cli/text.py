@@ -77,8 +77,8 @@ def show_lines(lines: Iterable[tuple[str, object]]) -> None:
 
 
 def say(text: str, style: str = "") -> None:
-    """Write a line for people."""
-    console().print(Text(clean(text), style=style))
+    """Write a line for people; whoever searches what comes out of a pipe gets one line, too."""
+    console().print(Text(clean(text), style=style), soft_wrap=not sys.stdout.isatty())
 
 
 def show_json(document: Json) -> None:

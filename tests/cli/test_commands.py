@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fsm_twisted.cli import pages
 from fsm_twisted.cli.errors import EXIT_CODES, Trouble
 from fsm_twisted.cli.offline import read_world
 from fsm_twisted.cli.text import clean
@@ -189,6 +190,17 @@ def test_lists_are_the_same_live_and_offline(program: Program) -> None:
         )
 
 
+def test_a_list_of_manifests_is_whole_however_long_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MOST_ROWS", 2)
+    write(tmp_path, ingress("many", "2024-01-01T00:00:00Z", *((f"/{n}", "web") for n in range(5))))
+
+    ended = fsm_ingress("routes", *offline(tmp_path / "manifests"), "-o", "json")
+
+    assert [row["path"] for row in ended.json["items"]] == ["/0", "/1", "/2", "/3", "/4"]
+
+
 def test_routes_are_a_table_with_states_and_reasons() -> None:
     ended = fsm_ingress("routes", "--manifests", BROKEN)
 
@@ -253,6 +265,18 @@ def test_words_that_are_no_utf8_are_2_and_no_traceback(folder: Path, program: Pr
 )
 def test_lint_ends_as_it_is_told(words: tuple[str, ...], code: int) -> None:
     assert fsm_ingress("lint", BROKEN, *words).code == code
+
+
+def test_a_finding_is_two_lines_in_a_pipe_however_long_it_is(tmp_path: Path) -> None:
+    folder = tmp_path.joinpath(*["a folder with a long name"] * 10)
+    folder.mkdir(parents=True)
+    (folder / "bad.yaml").write_text("a: [")
+
+    first, second, _ = fsm_ingress("lint", str(folder)).out.splitlines()
+
+    assert first.startswith(f"{folder}/bad.yaml:")
+    assert first.endswith("[file_unreadable]")
+    assert second.startswith("    nothing of it is served; to mend it: ")
 
 
 def test_lint_of_what_is_right_says_so_and_ends_with_0(folder: Path) -> None:
