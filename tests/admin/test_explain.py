@@ -54,6 +54,15 @@ def test_tls_that_goes_through_is_no_request(tmp_path: Path) -> None:
     assert world.ask("http://a.example/x")["outcome"]["kind"] == "redirected"
 
 
+def test_a_host_of_its_own_below_a_passing_wildcard_is_opened(tmp_path: Path) -> None:
+    passing = annotated("passed", OLD, ("/", "web"), ssl_passthrough="true")
+    passing["spec"]["rules"][0]["host"] = "*.example"  # type: ignore[index]
+    world = Explained(tmp_path, passing, ingress("own", NEW, ("/", "web")))
+
+    assert world.ask("https://a.example/")["outcome"]["kind"] == "forwarded"
+    assert world.ask("https://b.example/")["outcome"]["kind"] == "passed"
+
+
 def test_tls_that_leads_nowhere_closes(tmp_path: Path) -> None:
     world = Explained(tmp_path, annotated("passed", OLD, ("/", "gone"), ssl_passthrough="true"))
 
@@ -138,6 +147,13 @@ def test_a_host_that_asks_for_client_certificates_says_so(tmp_path: Path) -> Non
     assert told["hints"] == [
         "a client of a.example must show a certificate of a trusted authority"
     ]
+
+
+def test_who_names_no_server_has_shown_no_certificate(tmp_path: Path) -> None:
+    world = Explained(tmp_path, VERIFYING, secret("ca", CA))
+
+    told = world.ask("https://10.0.0.1/", "-H", "Host: a.example")
+    assert (told["outcome"]["status"], told["outcome"]["code"]) == (421, "client_unverified")
 
 
 def test_a_host_that_cannot_verify_its_clients_is_broken(tmp_path: Path) -> None:

@@ -96,9 +96,8 @@ class Decider:
         """
         if self._runtime.active.snapshot is not snapshot:
             self._runtime.activate(snapshot)
-        ways = self._runtime.active.passthrough
-        name = question.server_name.encode("ascii")
-        route = ways.lookup(name) if ways is not None and question.is_secure and name else None
+        name = question.server_name.encode("ascii") if question.is_secure else b""
+        route = self._runtime.active.way_of(name) if name else None
         if route is not None:
             return self._pass_through(question, route, live)
         options = self._options
@@ -110,15 +109,12 @@ class Decider:
         port = 443 if question.is_secure else 80
         peer = make_peer(question.client, port, is_secure=question.is_secure, trusted=trusted)
         claims = claims_of(peer, head, _NO_ID, trusted)
-        peer = attrs.evolve(peer, identity=self._identity(question, head))
+        peer = attrs.evolve(peer, identity=self._identity(name))
         return self._admit(head, claims, live, peer)
 
-    def _identity(self, question: Question, head: RequestHead) -> ClientIdentity | None:
-        """Take it that the client has shown what the host of its handshake wants."""
-        if not question.is_secure:
-            return None
-        name = question.server_name.lower().encode("ascii") or head.authority.host
-        wanted = self._runtime.active.clients_of(name.removesuffix(b"."))
+    def _identity(self, name: bytes) -> ClientIdentity | None:
+        """Take it that the client has shown what the host of its handshake wants, if any."""
+        wanted = self._runtime.active.clients_of(name.lower().removesuffix(b"."))
         return None if wanted is None else ClientIdentity(Shown(wanted), name)
 
     def _pass_through(self, question: Question, route: Route, live: Live) -> Decision:
