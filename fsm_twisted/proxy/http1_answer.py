@@ -56,6 +56,7 @@ class AnswerReader:
         while data:
             block = heads.feed(data)
             if block is None:
+                self._exchange.expect_answer()
                 return
             data = heads.take_rest()
             head = parse_response_head(block, method, limits)

@@ -47,6 +47,7 @@ class Response:
         if self._interim > MAX_INTERIM_ANSWERS:
             raise ResponseError("too many interim answers")
         self._exchange.downstream.answer_interim(head)
+        self._exchange.expect_answer()
 
     def begin(
         self, head: ResponseHead, payload: bytes, *, ended: bool, trailers: Fields = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -229,6 +230,33 @@ def an_answer_nobody_reads(on: Ground) -> None:
     client.send(lane.get())
     lane.backend.connection().wait_ended()
     client.close()
+
+
+def in_pieces(pieces: list[bytes]) -> Callable[[Served], None]:
+    """Answer within three seconds, and never be silent for as long as one."""
+
+    def run(served: Served) -> None:
+        served.request()
+        for piece in pieces:
+            served.send(piece)
+            time.sleep(0.6)  # what is tested is how time passes
+        served.linger()
+
+    return run
+
+
+@wait
+def a_head_of_an_answer_in_pieces_is_no_silence(on: Ground) -> None:
+    lane = on.world.single()
+    lane.backend.serve(in_pieces([OK[:3], OK[3:5], OK[5:9], OK[9:12], OK[12:15], OK[15:]]))
+    assert on.dial().ask(lane.get()).status == 200
+
+
+@wait
+def interim_answers_are_no_silence(on: Ground) -> None:
+    lane = on.world.single()
+    lane.backend.serve(in_pieces([b"HTTP/1.1 102 Processing\r\n\r\n"] * 5 + [OK]))
+    assert on.dial().ask(lane.get()).status == 200
 
 
 def test_each_wait_ends(hasty: Program, dial_hasty: Callable[[], Client], world: World) -> None:
