@@ -204,7 +204,7 @@ def visit(world: World, url: str) -> dict[str, object]:
             finally:
                 ingress.stop(process)
                 # Its children write into the profile; the last of them closes its output.
-                process.communicate()
+                process.communicate(timeout=_SECONDS)
 
 
 def chromium(world: World) -> Iterator[Outcome]:
