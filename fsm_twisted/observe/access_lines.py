@@ -35,6 +35,7 @@ Lines = Callable[[bytes], tuple[bytes, int]]
 
 _REMEMBERED: Final = 4096
 _LONGEST_KNOWN: Final = 1024  # bytes: clients choose most of them
+_COOKIE: Final = b"\r\nCookie: "
 _IDENTITY: Final = b"\r\nX-Request-ID: "
 
 
@@ -103,9 +104,13 @@ def quick_json_line(offset_seconds: float, noted: Noted) -> str:
     common, identity = head_bytes[len(line) :] if line_end else b"", b""
     at = common.rfind(_IDENTITY)
     if at >= 0:
-        # What is left is the same in many heads.
         identity, _, after = common[at + len(_IDENTITY) :].partition(b"\r\n")
         common = b"%b\r\n%b" % (common[:at], after)
+    at = common.find(_COOKIE)
+    if at >= 0:
+        _, end, after = common[at + len(_COOKIE) :].partition(b"\r\n")
+        common = b"%b%b%b" % (common[:at], end, after)
+    # What is left is the same in many heads, and holds no session to remember.
     client, host, browser = (_known if len(common) <= _LONGEST_KNOWN else _texts)(common)
     method, _, rest = line.decode("utf-8", "backslashreplace").partition(" ")
     path = as_text(target) if target else rest[: rest.rfind(" ")]
@@ -136,7 +141,7 @@ def _texts(common: bytes) -> tuple[str, str, str]:
     return client and _quote(client), host, f'"user_agent":{agent},"referer":{referer}'
 
 
-_known = lru_cache(maxsize=_REMEMBERED)(_texts)
+_known = lru_cache(maxsize=_REMEMBERED // 4)(_texts)
 
 
 @lru_cache(maxsize=_REMEMBERED)

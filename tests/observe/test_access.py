@@ -170,6 +170,8 @@ def test_bytes_of_whatever_kind_are_records_or_refused(data: bytes) -> None:
 @given(notes=st.lists(NOTED, max_size=4))
 @example([USUAL._replace(sent=0.0), USUAL._replace(reason=b"no_route")])
 @example([USUAL._replace(head=b"GET / HTTP/1.1\r\nHOST:a\r\nuser-Agent:\t b \r\n\r\n")])
+@example([USUAL._replace(head=b"GET / HTTP/1.1\r\nHost: a\r\nCookie: b\r\nReferer: c\r\n")])
+@example([USUAL._replace(head=b"GET / HTTP/1.1\r\nX-Request-ID: a\r\nHost: b\r\nCookie: c")])
 def test_the_short_way_to_json_leads_to_the_very_same_lines(notes: list[Noted]) -> None:
     batch = pack_batch(1e9, notes)
 

@@ -90,7 +90,7 @@ HEAD = (
 )
 _spelt = st.sampled_from(
     [b"Host", b"hOST", b"User-Agent", b"USER-AGENT", b"Referer", b"X-Request-ID", b"x-request-id",
-     b"X-Real-IP", b"X-Real-Ip", b"Hos", b"Host2", b"host\x1a", b"User\x0dAgent", b""]
+     b"X-Real-IP", b"X-Real-Ip", b"Cookie", b"Hos", b"Host2", b"host\x1a", b"User\x0dAgent", b""]
 )  # fmt: skip
 _values = st.text("a \t~", max_size=6).map(str.encode) | st.sampled_from(
     [b'"', b"\\", b"\x7f", b"\xc3\xa4", b"\xff", b"\n", b"\r", b"a: b"]
