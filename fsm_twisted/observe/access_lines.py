@@ -110,7 +110,7 @@ def quick_json_line(offset_seconds: float, noted: Noted) -> str:
     if at >= 0:
         _, end, after = common[at + len(_COOKIE) :].partition(b"\r\n")
         common = b"%b%b%b" % (common[:at], end, after)
-    # What is left is the same in many heads, and holds no session to remember.
+    # Without what differs in each request, or between sessions, heads are equal to many others.
     client, host, browser = (_known if len(common) <= _LONGEST_KNOWN else _texts)(common)
     method, _, rest = line.decode("utf-8", "backslashreplace").partition(" ")
     path = as_text(target) if target else rest[: rest.rfind(" ")]
